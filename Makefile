@@ -1,0 +1,56 @@
+# Every target does its own set-up in .venv: Python 3.11 or later, pip and make are all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One run of pip for each set of dependencies; a change of pyproject.toml runs it again.
+RUN_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+SOURCES := geomlib tests benchmarks geometries docs
+
+.PHONY: demo test test-nojit check lint types format bench geometries pictures clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(DEV_STAMP): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ $(RUN_STAMP)
+
+demo: $(RUN_STAMP)
+	$(BIN)/geomlib demo
+
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest -n 2
+
+test-nojit: $(DEV_STAMP)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m 'not jit'
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+check: lint types test test-nojit
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.read_crystfel
+	$(BIN)/python -m benchmarks.assemble
+
+geometries: $(RUN_STAMP)
+	$(BIN)/python -m geometries.write
+
+pictures: $(RUN_STAMP)
+	$(BIN)/python -m docs.pictures
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo

@@ -1,0 +1,78 @@
+"""geomlib: where every pixel of a multi-module X-ray detector is.
+
+>>> import geomlib
+>>> geom = geomlib.example_geometry("AGIPD-1M")
+
+The public names load at first use, so that importing geomlib costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from geomlib._version import __version__
+
+if TYPE_CHECKING:
+    from geomlib import detectors
+    from geomlib.assembly import AssembledImage, assemble_data, dismantle_image, output_array
+    from geomlib.detector import Detector
+    from geomlib.detectors import example_geometry
+    from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+    from geomlib.formats import read_geometry, write_geometry
+    from geomlib.formats.crystfel import to_cfelpyutils
+    from geomlib.geometry import Geometry
+    from geomlib.metadata import BadRegion
+    from geomlib.plotting import render
+
+_HOME = {
+    "AssembledImage": "geomlib.assembly",
+    "BadRegion": "geomlib.metadata",
+    "Detector": "geomlib.detector",
+    "Geometry": "geomlib.geometry",
+    "GeometryError": "geomlib.errors",
+    "GeometryFileError": "geomlib.errors",
+    "GeometryWarning": "geomlib.errors",
+    "assemble_data": "geomlib.assembly",
+    "detectors": "geomlib",
+    "dismantle_image": "geomlib.assembly",
+    "example_geometry": "geomlib.detectors",
+    "output_array": "geomlib.assembly",
+    "read_geometry": "geomlib.formats",
+    "render": "geomlib.plotting",
+    "to_cfelpyutils": "geomlib.formats.crystfel",
+    "write_geometry": "geomlib.formats",
+}
+
+__all__ = [
+    "AssembledImage",
+    "BadRegion",
+    "Detector",
+    "Geometry",
+    "GeometryError",
+    "GeometryFileError",
+    "GeometryWarning",
+    "__version__",
+    "assemble_data",
+    "detectors",
+    "dismantle_image",
+    "example_geometry",
+    "output_array",
+    "read_geometry",
+    "render",
+    "to_cfelpyutils",
+    "write_geometry",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'geomlib' has no attribute {name!r}")
+    value = import_module(f"geomlib.{name}") if home == "geomlib" else getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,94 @@
+"""`AssembledImage`: pixels on one grid, and where the beam is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from geomlib.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AssembledImage:
+    """Assembled frames: rows count up in y, columns in x. Unpacks as ``data, centre``.
+
+    Attributes
+    ----------
+    data : ndarray, shape (…, y, x)
+        The pixels; gaps hold NaN in floating images, 0 in integer ones, unless `fill` was given.
+    centre : ndarray, shape (2,)
+        The origin of the lab (the beam) as (y, x), in pixels from the outer corner of pixel
+        ``[0, 0]``. Whole numbers for method ``"snap"``.
+    pixel_size : (float, float)
+        Size of a pixel of the image along y and x, in metres.
+    geometry : Geometry
+        The geometry it was assembled with.
+    method : str
+        The method of assembly.
+    """
+
+    data: npt.NDArray[Any]
+    centre: npt.NDArray[Any]
+    pixel_size: tuple[float, float]
+    geometry: Geometry
+    method: str = "snap"
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        return iter((self.data, self.centre))
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of `data`: (…, y, x)."""
+        return self.data.shape
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Low x, high x, low y and high y of the image in the lab, in metres."""
+        n_y, n_x = self.data.shape[-2:]
+        centre_y, centre_x = (float(c) for c in self.centre)
+        size_y, size_x = self.pixel_size
+        return (
+            -centre_x * size_x,
+            (n_x - centre_x) * size_x,
+            -centre_y * size_y,
+            (n_y - centre_y) * size_y,
+        )
+
+    def plot(self, **options: Any) -> Axes:
+        """Draw the image; the options are those of `geomlib.plotting.plot_image`."""
+        from geomlib.plotting import plot_image
+
+        return plot_image(self, **options)
+
+    def save_png(self, path: str | PathLike[str], **options: Any) -> None:
+        """Write the image as a PNG file, without text; options as in `geomlib.plotting.save_png`."""
+        from geomlib.plotting import save_png
+
+        save_png(self, path, **options)
+
+    def _repr_png_(self) -> bytes:
+        from geomlib.plotting import png_bytes
+
+        return png_bytes(self)
+
+    def __repr__(self) -> str:
+        *frames, n_y, n_x = self.data.shape
+        stack = " × ".join(map(str, frames)) + " frames of " if frames else ""
+        centre_y, centre_x = (f"{float(c):g}" for c in self.centre)
+        return (
+            f"<AssembledImage {self.geometry.detector.name}: {stack}{n_y} × {n_x} pixels (y, x), "
+            f"{self.data.dtype}, centre ({centre_y}, {centre_x})>"
+        )

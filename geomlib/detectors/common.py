@@ -1,0 +1,81 @@
+"""Checks of what users say about a detector, shared by the constructors."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.detector import FloatArray
+from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.geometry import Geometry
+
+
+def points(name: str, value: npt.ArrayLike, count: int | None = None) -> FloatArray:
+    """Return positions (x, y) or (x, y, z) as an array (n, 3), z = 0 where it is not given."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    expected = "" if count is None else f"{count} "
+    if array.ndim != 2 or array.shape[1] not in (2, 3) or len(array) != (count or len(array)):
+        raise GeometryError(
+            f"{name} must be {expected}positions (x, y) or (x, y, z), got {value!r}"
+        )
+    if not len(array) or not np.isfinite(array).all():
+        raise GeometryError(f"{name} must hold finite numbers, got {value!r}")
+    out = np.zeros((len(array), 3))
+    out[:, : array.shape[1]] = array
+    return out
+
+
+def quadrant_array(value: npt.ArrayLike) -> FloatArray:
+    """Return the positions of four quadrants as an array (4, 2)."""
+    array = points("quad_positions", value, 4)
+    return array[:, :2]
+
+
+def pair(name: str, value: npt.ArrayLike) -> FloatArray:
+    """Return a pair of finite numbers as an array."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != (2,) or not np.isfinite(array).all():
+        raise GeometryError(f"{name} must be a pair of finite numbers (x, y), got {value!r}")
+    return array
+
+
+def warn_about_unit(geometry: Geometry, unit: float) -> None:
+    """Warn when quadrants lie on top of each other, or far apart: mostly a wrong unit.
+
+    Real detectors leave a hole of some millimetres between quadrants and may be opened by a few
+    centimetres. The limits are generous: an overlap of a quarter of a quadrant, a distance
+    between quadrant centres of four times the size of one.
+    """
+    rule = geometry.detector.quadrants
+    if rule is None:
+        return
+    outlines = geometry.tile_outlines()[..., :2]
+    low, high = [], []
+    for modules in rule.modules:
+        corners = outlines[np.isin(geometry.detector.tile_modules, modules)].reshape(-1, 2)
+        low.append(corners.min(axis=0))
+        high.append(corners.max(axis=0))
+    problem = None
+    for a in range(len(low)):
+        for b in range(a):
+            size = high[a] - low[a]
+            shared = np.clip(np.minimum(high[a], high[b]) - np.maximum(low[a], low[b]), 0, None)
+            apart = np.abs(low[a] - low[b])
+            if np.prod(shared) > 0.25 * np.prod(size):
+                problem = f"quadrants {b + 1} and {a + 1} lie on top of each other"
+            elif (apart > 4 * size.max()).any():
+                problem = f"quadrants {b + 1} and {a + 1} are {apart.max():.3g} m apart"
+    if problem:
+        name = geometry.detector.name
+        warnings.warn(
+            f"{problem}: are the positions in the unit that is expected? They were taken as "
+            f"multiples of {unit:g} m; {name} positions are usually given in units of "
+            f"{rule.unit:g} m. Pass unit=1e-3 for millimetres, unit=1 for metres.",
+            GeometryWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,60 @@
+"""The exceptions and the warning that geomlib raises."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+
+
+class GeometryError(ValueError):
+    """Something given to geomlib is wrong; the message says what was found and what is expected."""
+
+
+class GeometryFileError(GeometryError):
+    """A geometry file cannot be read, or cannot hold what it is asked to hold.
+
+    Parameters
+    ----------
+    message : str
+        What was found and what is expected.
+    path : str or path-like, optional
+        The file.
+    line : int, optional
+        Line number, counted from 1.
+    key : str, optional
+        The key, dataset or attribute concerned, as it is written in the file.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | PathLike[str] | None = None,
+        line: int | None = None,
+        key: str | None = None,
+    ) -> None:
+        self.message = message
+        self.path = None if path is None else fspath(path)
+        self.line = line
+        self.key = key
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        where = self.path or ""
+        if self.line is not None:
+            where += f":{self.line}" if where else f"line {self.line}"
+        if self.key is not None:
+            where += f" [{self.key}]" if where else f"[{self.key}]"
+        return f"{where}: {self.message}" if where else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_file_error, (self.message, self.path, self.line, self.key)
+
+
+def _rebuild_file_error(
+    message: str, path: str | None, line: int | None, key: str | None
+) -> GeometryFileError:
+    return GeometryFileError(message, path=path, line=line, key=key)
+
+
+class GeometryWarning(UserWarning):
+    """Something was accepted, but is doubtful: in a file, in data, or in a conversion."""

@@ -1,0 +1,108 @@
+"""The one place where geomlib starts threads.
+
+Kernels are serial and release the interpreter lock. A caller cuts its work into pieces that write
+disjoint parts of the output and hands them to `run_pieces`, so results cannot depend on the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from geomlib.errors import GeometryError
+
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+_lock = threading.Lock()
+
+
+def default_threads() -> int:
+    """Return how many threads geomlib uses when the caller does not say.
+
+    The environment variable ``GEOMLIB_NUM_THREADS`` if set, else the number of processors that
+    this process may run on (its affinity, which batch systems and containers set).
+    """
+    wanted = os.environ.get("GEOMLIB_NUM_THREADS")
+    if wanted:
+        return check_threads(wanted, "the environment variable GEOMLIB_NUM_THREADS")
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_threads(threads: int | str | None, name: str = "threads") -> int:
+    """Return ``threads`` as a number of at least 1, or the default where it is None.
+
+    Raises
+    ------
+    GeometryError
+        If it is not a whole number of at least 1.
+    """
+    if threads is None:
+        return default_threads()
+    try:
+        number = int(threads)
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1 or (not isinstance(threads, str) and number != threads):
+        raise GeometryError(f"{name} must be a whole number of at least 1, not {threads!r}")
+    return number
+
+
+def run_pieces(pieces: Iterable[Callable[[], None]], threads: int) -> None:
+    """Call every piece once and return when all are done; the first exception is raised.
+
+    With ``threads=1``, or a single piece, everything runs in the calling thread.
+    """
+    work = list(pieces)
+    if threads == 1 or len(work) <= 1:
+        for piece in work:
+            piece()
+        return
+    executor = _executor(threads - 1)
+    queue = iter(work)
+    queue_lock = threading.Lock()
+
+    def drain() -> None:
+        while True:
+            with queue_lock:
+                piece = next(queue, None)
+            if piece is None:
+                return
+            piece()
+
+    helpers = [executor.submit(drain) for _ in range(min(threads, len(work)) - 1)]
+    try:
+        drain()
+    except BaseException:
+        # Nobody may still be writing into the caller's array once the exception reaches it.
+        with queue_lock:
+            queue = iter(())
+        wait(helpers)
+        raise
+    wait(helpers)
+    for helper in helpers:
+        helper.result()
+
+
+def _executor(size: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < size:
+            # A smaller pool may still be at work for another caller: it finishes on its own.
+            _pool = ThreadPoolExecutor(size, thread_name_prefix="geomlib")
+            _pool_size = size
+        return _pool
+
+
+def _forget_pool() -> None:
+    """In a forked child: the parent's threads do not exist here, nor may its lock be held."""
+    global _pool, _pool_size, _lock
+    _pool, _pool_size, _lock = None, 0, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
