@@ -69,7 +69,9 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'geomlib' has no attribute {name!r}")
-    value = import_module(f"geomlib.{name}") if home == "geomlib" else getattr(import_module(home), name)
+    # A name whose home is the package itself is a subpackage.
+    own = home == "geomlib"
+    value = import_module(f"geomlib.{name}") if own else getattr(import_module(home), name)
     globals()[name] = value
     return value
 

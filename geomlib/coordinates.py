@@ -39,9 +39,7 @@ class Tiles(NamedTuple):
 HEXAGON_HEIGHT = 4 / 3
 
 
-def pixel_positions(
-    detector: Detector, tiles: Tiles, reference: str
-) -> FloatArray:
+def pixel_positions(detector: Detector, tiles: Tiles, reference: str) -> FloatArray:
     """Centre, or first corner, of every data pixel; NaN where no tile uses the data.
 
     Returns
@@ -68,9 +66,7 @@ def pixel_positions(
     return out
 
 
-def pixel_corners(
-    detector: Detector, tiles: Tiles, wide: bool, dtype: np.dtype[np.floating]
-) -> FloatArray:
+def pixel_corners(detector: Detector, tiles: Tiles, wide: bool, dtype: npt.DTypeLike) -> FloatArray:
     """Corners of every data pixel; NaN where no tile uses the data.
 
     Returns
@@ -166,7 +162,7 @@ def lab_to_tile(
 def tile_to_pixel(
     u: FloatArray, v: FloatArray, n_ss: int, n_fs: int, hexagonal: bool
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Data coordinates in the tile, and which points lie on a pixel of it.
+    """Return data coordinates in the tile, and which points lie on a pixel of it.
 
     Pixels are half-open, so that a point belongs to one pixel only.
     """

@@ -96,9 +96,9 @@ class Geometry:
                 raise GeometryError(f"group {name!r} names a tile outside 0 … {n - 1}")
         self._set("groups", MappingProxyType(groups))
         if self.motor_positions is not None:
-            movement.motors_of(self.detector)
             shape = movement.motor_shape(self.detector)
-            self._set("motor_positions", _frozen_array("motor_positions", self.motor_positions, shape))
+            motors = _frozen_array("motor_positions", self.motor_positions, shape)
+            self._set("motor_positions", motors)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -128,11 +128,14 @@ class Geometry:
     def tile_centres(self) -> FloatArray:
         """Centre of each tile, shape (n_tiles, 3), metres."""
         n_ss, n_fs = self.detector.tile_shapes.T[:, :, np.newaxis]
-        return self.tile_corners + 0.5 * n_ss * self.tile_ss + 0.5 * n_fs * self.tile_fs
+        centres: FloatArray = (
+            self.tile_corners + 0.5 * n_ss * self.tile_ss + 0.5 * n_fs * self.tile_fs
+        )
+        return centres
 
     @property
     def module_centres(self) -> FloatArray:
-        """Mean of the tile centres of each module, shape (modules, 3), metres; NaN if it has none."""
+        """Mean of the tile centres of each module, shape (modules, 3), metres; NaN for no tiles."""
         centres = np.full((self.n_modules, 3), np.nan)
         for module in range(self.n_modules):
             tiles = self.detector.tiles_of(module)
@@ -169,7 +172,9 @@ class Geometry:
             raise GeometryError(f"reference must be 'centre' or 'corner', not {reference!r}")
         return coordinates.pixel_positions(self.detector, self._tiles, reference)
 
-    def pixel_corners(self, *, wide: bool = False, dtype: npt.DTypeLike = np.float64) -> FloatArray:
+    def pixel_corners(
+        self, *, wide: bool = False, dtype: type[np.floating] = np.float64
+    ) -> FloatArray:
         """Corners of every data pixel in the lab.
 
         Parameters
@@ -326,10 +331,9 @@ class Geometry:
         -------
         Geometry
         """
-        turned = movement.rotate(
-            self, angles, centre, movement.Choice(modules, tiles, group), degrees
-        )
-        return replace(self, **turned)
+        choice = movement.Choice(modules, tiles, group)
+        turned = movement.rotate(self, angles, centre, choice, degrees)
+        return replace(self, tile_corners=turned.corners, tile_ss=turned.ss, tile_fs=turned.fs)
 
     # -- Quadrants and motors -----------------------------------------------------------
 
@@ -487,7 +491,7 @@ class Geometry:
 
 
 def default_groups(detector: Detector) -> dict[str, tuple[int, ...]]:
-    """Groups that every geometry of a detector has: ``q0`` … (quadrants), ``p0`` … (modules)."""
+    """Make the groups that every geometry has: ``q0`` … (quadrants), ``p0`` … (modules)."""
     groups: dict[str, Sequence[int]] = {
         name: [t for m in modules for t in detector.tiles_of(m)]
         for name, modules in detector.module_groups.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import coordinates
 from geomlib.detector import Detector, FloatArray, IntArray, Motors
 from geomlib.errors import GeometryError
 
@@ -126,7 +127,7 @@ def rotate(
     centre: npt.ArrayLike | None,
     choice: Choice,
     degrees: bool,
-) -> dict[str, FloatArray]:
+) -> coordinates.Tiles:
     """Return the arrays of a geometry after a rotation; see `Geometry.rotate`."""
     selected = select(geometry, choice)
     each = spread("angles", angles, selected, (3,))
@@ -137,18 +138,14 @@ def rotate(
     else:
         fixed = spread("centre", centre, selected, (3,))
     matrices = rotation_matrices(each)
-    arrays = {
-        "tile_corners": geometry.tile_corners.copy(),
-        "tile_ss": geometry.tile_ss.copy(),
-        "tile_fs": geometry.tile_fs.copy(),
-    }
-    tiles = selected.tiles
-    arrays["tile_corners"][tiles] = (
-        apply(matrices, geometry.tile_corners[tiles] - fixed) + fixed
+    turned = coordinates.Tiles(
+        geometry.tile_corners.copy(), geometry.tile_ss.copy(), geometry.tile_fs.copy()
     )
-    arrays["tile_ss"][tiles] = apply(matrices, geometry.tile_ss[tiles])
-    arrays["tile_fs"][tiles] = apply(matrices, geometry.tile_fs[tiles])
-    return arrays
+    tiles = selected.tiles
+    turned.corners[tiles] = apply(matrices, turned.corners[tiles] - fixed) + fixed
+    turned.ss[tiles] = apply(matrices, turned.ss[tiles])
+    turned.fs[tiles] = apply(matrices, turned.fs[tiles])
+    return turned
 
 
 def rotation_level(angles_ndim: int, choice: Choice) -> Level:
@@ -168,7 +165,7 @@ def _is_everything(selection: Selection | None) -> bool:
 
 
 def centres(geometry: Geometry, selected: Selected, level: Level) -> FloatArray:
-    """Fixed point of the rotation of each selected tile, shape (n, 3)."""
+    """Find the fixed point of the rotation of each selected tile, shape (n, 3)."""
     tiles = selected.tiles
     if level == "tile":
         return geometry.tile_centres[tiles]
@@ -213,9 +210,7 @@ def motor_shape(detector: Detector) -> tuple[int, int]:
     return len(motors.modules), len(motors.axes[0][0])
 
 
-def motor_shifts(
-    detector: Detector, shifts: FloatArray, axes: npt.ArrayLike | None
-) -> FloatArray:
+def motor_shifts(detector: Detector, shifts: FloatArray, axes: npt.ArrayLike | None) -> FloatArray:
     """Shift of each tile, in metres, for shifts of the motors in millimetres."""
     motors = motors_of(detector)
     groups, count = motor_shape(detector)

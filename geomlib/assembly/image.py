@@ -74,7 +74,7 @@ class AssembledImage:
         return plot_image(self, **options)
 
     def save_png(self, path: str | PathLike[str], **options: Any) -> None:
-        """Write the image as a PNG file, without text; options as in `geomlib.plotting.save_png`."""
+        """Write a PNG file, without text; the options are those of `geomlib.plotting.save_png`."""
         from geomlib.plotting import save_png
 
         save_png(self, path, **options)

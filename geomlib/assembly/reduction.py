@@ -45,7 +45,7 @@ class Reduction:
     def add(self, frames: NDArray, valid: NDArray | None = None) -> None:
         """Add frames, shape (n, …); ``valid`` (broadcastable, bool) marks the values to use."""
         self._dtype = frames.dtype
-        good = np.isfinite(frames) if frames.dtype.kind == "f" else np.ones((1,) * frames.ndim, bool)
+        good = np.isfinite(frames)
         if valid is not None:
             good = good & valid
         good = np.broadcast_to(good, frames.shape)
@@ -66,7 +66,7 @@ class Reduction:
             # the plain sum of squares would lose the digits of a small spread on a large mean.
             with np.errstate(invalid="ignore", divide="ignore"):
                 mean = total / count
-                squares = np.sum(
+                squares: NDArray = np.sum(
                     (frames - mean) ** 2, axis=0, where=good, dtype=np.float64
                 )
                 if self._state is not None and self._squares is not None:

@@ -30,6 +30,14 @@ def points(name: str, value: npt.ArrayLike, count: int | None = None) -> FloatAr
     return out
 
 
+def point(name: str, value: npt.ArrayLike) -> FloatArray:
+    """Return one position (x, y) or (x, y, z) as an array (3,), z = 0 where it is not given."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape not in ((2,), (3,)) or not np.isfinite(array).all():
+        raise GeometryError(f"{name} must be a position (x, y) or (x, y, z), got {value!r}")
+    return np.concatenate([array, np.zeros(3 - len(array))])
+
+
 def quadrant_array(value: npt.ArrayLike) -> FloatArray:
     """Return the positions of four quadrants as an array (4, 2)."""
     array = points("quad_positions", value, 4)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.detector import Detector, grid_tiles, seams
-from geomlib.detectors.common import pair, points
+from geomlib.detectors.common import pair, point
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -70,8 +70,8 @@ def epix100(
         raise GeometryError("give both top and bottom, or neither")
     if top is None or bottom is None:
         return geometry
-    wanted = np.repeat(np.concatenate([points("top", [top]), points("bottom", [bottom])]), 2, axis=0)
-    shifts = wanted * unit - geometry.tile_corners[[0, 0, 2, 2]]
+    wanted = np.stack([point("top", top), point("bottom", bottom)]) * unit
+    shifts = np.repeat(wanted - geometry.tile_corners[[0, 2]], 2, axis=0)
     return geometry.replace(tile_corners=geometry.tile_corners + shifts)
 
 

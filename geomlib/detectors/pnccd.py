@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.detector import Detector, grid_tiles
-from geomlib.detectors.common import points
+from geomlib.detectors.common import point
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -56,10 +56,10 @@ def pnccd(
     if (top is None) != (bottom is None):
         raise GeometryError("give both top and bottom, or neither")
     if top is not None and bottom is not None:
-        corners = np.concatenate([points("top", [top]), points("bottom", [bottom])])
+        corners = np.stack([point("top", top), point("bottom", bottom)])
     else:
         low_x = -TILE_FS // 2 * PITCH
         corners = np.array([[low_x, gap / 2 + TILE_SS * PITCH, 0], [low_x, -gap / 2, 0]])
-        corners[0] += points("top_offset", [top_offset])[0]
-        corners[1] += points("bottom_offset", [bottom_offset])[0]
-    return Geometry(PNCCD, corners, [[0, -PITCH, 0]] * 2, [[PITCH, 0, 0]] * 2)  # type: ignore[arg-type]
+        corners[0] += point("top_offset", top_offset)
+        corners[1] += point("bottom_offset", bottom_offset)
+    return Geometry(PNCCD, corners, np.array([[0, -PITCH, 0]] * 2), np.array([[PITCH, 0, 0]] * 2))

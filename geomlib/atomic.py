@@ -1,0 +1,43 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary path to write to, which becomes ``path`` when the block ends well.
+
+    The temporary file lies in the same folder, so that the final rename cannot be half done. When
+    the block raises, it is deleted and an older file of that name stays as it was.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to be. A symbolic link is followed: its target is replaced, not the link.
+
+    Yields
+    ------
+    Path
+        An existing, empty file with the permissions of the file that it will replace, or those
+        of any new file.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    # Not tempfile: its files are readable by their owner alone, whatever the umask says.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        if target.exists():
+            shutil.copymode(target, temporary)
+        yield temporary
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,57 @@
+import os
+
+import pytest
+
+from geomlib.atomic import replacing
+
+
+def test_file_appears_at_the_end(tmp_path):
+    path = tmp_path / "new.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("content")
+        assert temporary.parent == tmp_path
+        assert not path.exists()
+    assert path.read_text() == "content"
+    assert [p.name for p in tmp_path.iterdir()] == ["new.txt"]
+
+
+def test_failure_leaves_the_old_file(tmp_path):
+    path = tmp_path / "old.txt"
+    path.write_text("old")
+
+    def fail():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["old.txt"]
+
+
+def test_permissions_and_links_are_kept(tmp_path):
+    path, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    path.write_text("old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    with replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_new_file_obeys_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        with replacing(tmp_path / "new.txt"):
+            pass
+    finally:
+        os.umask(old)
+    assert (tmp_path / "new.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "no" / "file.txt"):
+        pass

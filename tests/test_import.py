@@ -1,0 +1,38 @@
+"""Importing geomlib loads nothing heavy, and every public name is there."""
+
+import subprocess
+import sys
+
+import pytest
+
+import geomlib
+
+HEAVY = ("numba", "h5py", "matplotlib", "pyFAI", "cfelpyutils", "typer", "rich", "xarray", "scipy")
+
+
+def loaded_after(code):
+    probe = f"import sys\n{code}\nprint(*sorted(m for m in sys.modules if '.' not in m))"
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_import_is_light():
+    assert loaded_after("import geomlib").isdisjoint({*HEAVY, "numpy"})
+
+
+def test_building_a_geometry_loads_numpy_only():
+    code = "import geomlib; geomlib.example_geometry('AGIPD-1M').pixel_positions()"
+    modules = loaded_after(code)
+    assert "numpy" in modules
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", geomlib.__all__)
+def test_public_names(name):
+    assert getattr(geomlib, name) is not None
+    assert name in dir(geomlib)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = geomlib.nonsense

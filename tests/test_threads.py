@@ -1,0 +1,82 @@
+import os
+import threading
+
+import pytest
+
+from geomlib import GeometryError, threads
+
+
+def test_default_is_the_affinity(monkeypatch):
+    monkeypatch.delenv("GEOMLIB_NUM_THREADS", raising=False)
+    assert threads.default_threads() == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("GEOMLIB_NUM_THREADS", "3")
+    assert threads.default_threads() == 3
+    assert threads.check_threads(None) == 3
+    monkeypatch.setenv("GEOMLIB_NUM_THREADS", "many")
+    with pytest.raises(GeometryError, match="GEOMLIB_NUM_THREADS must be a whole number"):
+        threads.default_threads()
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "two"])
+def test_bad_number(bad):
+    with pytest.raises(GeometryError, match="threads must be a whole number of at least 1"):
+        threads.check_threads(bad)
+
+
+def test_one_thread_never_starts_one():
+    seen = []
+    threads.run_pieces([lambda: seen.append(threading.get_ident())] * 5, 1)
+    assert seen == [threading.get_ident()] * 5
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_every_piece_runs_once(count):
+    done = []
+    threads.run_pieces([lambda i=i: done.append(i) for i in range(100)], count)
+    assert sorted(done) == list(range(100))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_an_exception_is_raised_and_nothing_runs_afterwards(count):
+    done = []
+
+    def fail():
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        threads.run_pieces([fail] + [lambda: done.append(1)] * 50, count)
+    before = len(done)
+    threads.run_pieces([lambda: None] * 8, count)
+    assert len(done) == before
+
+
+def test_works_from_many_threads_at_once():
+    results = [0] * 8
+
+    def work(i):
+        box = []
+        threads.run_pieces([lambda: box.append(1)] * 20, 4)
+        results[i] = len(box)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert results == [20] * 8
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_makes_its_own_pool():
+    threads.run_pieces([lambda: None] * 8, 4)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        done = []
+        threads.run_pieces([lambda: done.append(1)] * 8, 4)
+        os.write(writer, bytes([len(done)]))
+        os._exit(0)
+    os.close(writer)
+    assert os.read(reader, 1) == bytes([8])
+    os.close(reader)
+    assert os.waitpid(child, 0)[1] == 0
