@@ -80,9 +80,9 @@ class AssembledImage:
         save_png(self, path, **options)
 
     def _repr_png_(self) -> bytes:
-        from geomlib.plotting import png_bytes
+        from geomlib.plotting import preview_png
 
-        return png_bytes(self)
+        return preview_png(self)
 
     def __repr__(self) -> str:
         *frames, n_y, n_x = self.data.shape

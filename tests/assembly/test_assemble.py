@@ -9,6 +9,7 @@ import geomlib
 from geomlib import GeometryError, assemble_data, dismantle_image, output_array
 from geomlib.assembly.plan import make_plan
 from geomlib.detectors import EXAMPLE_NAMES
+from tests.shared import by_size
 
 WIDTH, HEIGHT = 4 * 256 + 6, 2 * 256 + 2
 JF_POSITIONS = [(1125 - WIDTH, 1078 - HEIGHT - i * (HEIGHT + 33)) for i in range(4)] + [
@@ -39,7 +40,7 @@ def random_data(shape, dtype, seed=0):
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
-@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("name", by_size(ORACLES))
 def test_snap_equals_extra_geom(name, dtype):
     geometry, oracle = geomlib.example_geometry(name), ORACLES[name]()
     data = random_data((2, *geometry.data_shape), dtype)
@@ -51,7 +52,7 @@ def test_snap_equals_extra_geom(name, dtype):
     assert image.centre.dtype.kind == "i"
 
 
-@pytest.mark.parametrize("name", ["AGIPD-1M", "LPD-1M", "JUNGFRAU-4M", "ePix100"])
+@pytest.mark.parametrize("name", by_size(["AGIPD-1M", "LPD-1M", "JUNGFRAU-4M", "ePix100"]))
 def test_snap_of_turned_tiles_equals_extra_geom(name):
     angles, shift = (1.5, -2, 3), (3.3e-3, -1.7e-3, 0.01)
     geometry = geomlib.example_geometry(name).rotate(angles).offset(shift)
@@ -65,7 +66,7 @@ def test_snap_of_turned_tiles_equals_extra_geom(name):
 
 @pytest.mark.parametrize("frames", [(), (1,), (3,), (2, 3), (2, 1, 3), (0,)])
 def test_any_leading_axes(frames):
-    geometry = geomlib.example_geometry("AGIPD-500K")
+    geometry = geomlib.example_geometry("LPD-Mini")
     data = random_data((*frames, *geometry.data_shape), "uint16")
     image = assemble_data(data, geometry)
     assert image.shape[:-2] == frames
@@ -74,7 +75,7 @@ def test_any_leading_axes(frames):
         np.testing.assert_array_equal(image.data[index], single)
 
 
-@pytest.mark.parametrize("name", EXAMPLE_NAMES)
+@pytest.mark.parametrize("name", by_size(EXAMPLE_NAMES))
 @pytest.mark.parametrize("centred", [False, True])
 def test_dismantle_is_the_inverse(name, centred):
     geometry = geomlib.example_geometry(name)
@@ -142,6 +143,7 @@ def test_conversion_on_the_way(given, wanted, method):
     np.testing.assert_array_equal(image, expected)
 
 
+@pytest.mark.jit
 def test_stream_order():
     geometry = geomlib.example_geometry("AGIPD-1M")
     stream = random_data((16, 128, 512, 3), "uint16")  # module, fs, ss, pulse
@@ -153,6 +155,7 @@ def test_stream_order():
     np.testing.assert_array_equal(trains.data[0], expected.data)
 
 
+@pytest.mark.jit
 def test_dict_of_modules():
     geometry = geomlib.example_geometry("AGIPD-1M")
     data = random_data((2, *geometry.data_shape), "float32")
@@ -202,6 +205,7 @@ def test_stored_as_one_image(name, stored):
     np.testing.assert_array_equal(image.data, ORACLES[name]().position_modules(data)[0])
 
 
+@pytest.mark.jit
 def test_other_stored_forms():
     agipd = geomlib.example_geometry("AGIPD-1M")
     data = random_data(agipd.data_shape, "float32")
@@ -229,10 +233,9 @@ def test_out_is_written_and_its_gaps_left_alone():
     out[...] = 9
     image = assemble_data(data, geometry, out=out)
     assert image.data is out
-    plain = assemble_data(data + 1, geometry).data  # no zeros but in gaps
-    np.testing.assert_array_equal(
-        out == 9, (plain == 0) | (assemble_data(data, geometry).data == 9)
-    )
+    covered = np.isfinite(assemble_data(data, geometry, dtype="float32").data)
+    expected = np.where(covered, assemble_data(data, geometry).data, 9)
+    np.testing.assert_array_equal(out, expected)
     assemble_data({1: data[:, 1]}, geometry, out=out)
     back = dismantle_image(out, geometry)
     assert (back[:, 0] == 0).all()  # a missing module is not left over from before
@@ -335,6 +338,7 @@ def test_region(method):
         assert inside.sum() == np.isfinite(part.data).sum()
 
 
+@pytest.mark.jit
 def test_binning():
     geometry = geomlib.example_geometry("AGIPD-1M")
     data = random_data((2, *geometry.data_shape), "uint16")
@@ -352,6 +356,7 @@ def test_binning():
     assert binned.pixel_size == pytest.approx((1e-3, 1e-3))
 
 
+@pytest.mark.jit
 @pytest.mark.parametrize("method", ["snap", "nearest"])
 def test_same_bytes_on_any_number_of_threads(method):
     geometry = geomlib.example_geometry("AGIPD-1M").rotate((0, 0, 1))
@@ -404,7 +409,7 @@ def test_a_generic_detector_of_mixed_tiles():
 # -- Nearest ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", EXAMPLE_NAMES)
+@pytest.mark.parametrize("name", by_size(EXAMPLE_NAMES))
 def test_nearest_takes_the_pixel_that_covers_the_centre(name):
     geometry = geomlib.example_geometry(name).rotate((1, 2, 17)).offset((1.23e-3, -4.5e-3))
     number = np.arange(np.prod(geometry.data_shape)).reshape(geometry.data_shape)
