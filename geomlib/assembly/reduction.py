@@ -66,9 +66,8 @@ class Reduction:
             # the plain sum of squares would lose the digits of a small spread on a large mean.
             with np.errstate(invalid="ignore", divide="ignore"):
                 mean = total / count
-                squares: NDArray = np.sum(
-                    (frames - mean) ** 2, axis=0, where=good, dtype=np.float64
-                )
+                spread = (frames - mean) ** 2
+                squares = np.asarray(np.sum(spread, axis=0, where=good, dtype=np.float64))
                 if self._state is not None and self._squares is not None:
                     n_a, n_b = self._count, count
                     assert n_a is not None

@@ -1,0 +1,1 @@
+"""How-tos, reference, and the pictures in them."""
