@@ -22,13 +22,12 @@ NAMES = ("AGIPD-1M", "LPD-1M", "DSSC-1M", "JUNGFRAU-4M")
 
 
 def extra_geom_geometry(name: str) -> Any:
-    """The same geometry in EXtra-geom, through a file; None where EXtra-geom is not installed."""
+    """Build the same geometry in EXtra-geom; None where EXtra-geom is not installed."""
     try:
         import extra_geom
     except ImportError:
         return None
     if name == "DSSC-1M":
-        # The quadrants of the example: EXtra-geom reads no DSSC from .geom files.
         quads = geomlib.example_geometry(name).quad_positions()
         return extra_geom.DSSC_1MGeometry.from_quad_positions(quads)
     if name == "AGIPD-1M":
@@ -44,7 +43,7 @@ def extra_geom_geometry(name: str) -> Any:
 
 
 def row(name: str, frames: int, dtype: str, repeats: int) -> dict[str, float]:
-    """Times of one detector, as ratios to C."""
+    """Time one detector; ratios to C."""
     geometry = geomlib.example_geometry(name)
     data = np.random.default_rng(0).integers(0, 1000, (frames, *geometry.data_shape)).astype(dtype)
     copy = np.empty_like(data)

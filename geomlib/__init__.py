@@ -16,6 +16,7 @@ from geomlib._version import __version__
 if TYPE_CHECKING:
     from geomlib import detectors
     from geomlib.assembly import AssembledImage, assemble_data, dismantle_image, output_array
+    from geomlib.data import FrameStack, open_frames
     from geomlib.detector import Detector
     from geomlib.detectors import example_geometry
     from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from geomlib.geometry import Geometry
     from geomlib.metadata import BadRegion
     from geomlib.plotting import render
+    from geomlib.simulate import simulate_frames
 
 _HOME = {
     "AssembledImage": "geomlib.assembly",
     "BadRegion": "geomlib.metadata",
     "Detector": "geomlib.detector",
+    "FrameStack": "geomlib.data",
     "Geometry": "geomlib.geometry",
     "GeometryError": "geomlib.errors",
     "GeometryFileError": "geomlib.errors",
@@ -37,9 +40,11 @@ _HOME = {
     "detectors": "geomlib",
     "dismantle_image": "geomlib.assembly",
     "example_geometry": "geomlib.detectors",
+    "open_frames": "geomlib.data",
     "output_array": "geomlib.assembly",
     "read_geometry": "geomlib.formats",
     "render": "geomlib.plotting",
+    "simulate_frames": "geomlib.simulate",
     "to_cfelpyutils": "geomlib.formats.crystfel",
     "write_geometry": "geomlib.formats",
 }
@@ -48,6 +53,7 @@ __all__ = [
     "AssembledImage",
     "BadRegion",
     "Detector",
+    "FrameStack",
     "Geometry",
     "GeometryError",
     "GeometryFileError",
@@ -57,9 +63,11 @@ __all__ = [
     "detectors",
     "dismantle_image",
     "example_geometry",
+    "open_frames",
     "output_array",
     "read_geometry",
     "render",
+    "simulate_frames",
     "to_cfelpyutils",
     "write_geometry",
 ]

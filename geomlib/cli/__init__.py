@@ -1,1 +1,5 @@
-"""cli"""
+"""The command ``geomlib``: one thin file a command."""
+
+from geomlib.cli.app import main
+
+__all__ = ["main"]

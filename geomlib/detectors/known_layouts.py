@@ -16,6 +16,7 @@ class Slab(NamedTuple):
 #: Sizes of the images that these detectors' own software writes. The Eiger and Pilatus ones include
 #: the gaps between their modules.
 SLABS = (
+    Slab("AGIPD-module", (512, 128), 200e-6),
     Slab("CSPAD-2.3M", (1480, 1552), 110e-6),
     Slab("Eiger-500K", (514, 1030), 75e-6),
     Slab("Eiger-1M", (1065, 1030), 75e-6),

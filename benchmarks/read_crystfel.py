@@ -1,0 +1,99 @@
+"""How long reading a .geom file takes, against cfelpyutils, for growing numbers of panels.
+
+    python -m benchmarks.read_crystfel [FILE]
+
+Each side reads the same file in turn, so that both see the same machine; medians. Both on one
+thread. Ours gives a Geometry with its detector recognised, theirs the parsed dictionaries.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from geomlib.formats.crystfel.read import read_crystfel
+
+REAL_FILE = "AGIPD_European-XFEL_EXtra-foam_agipd_mar18_v11.geom"
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "crystfel"
+ROUNDS = 40
+
+
+def synthetic(n_panels: int) -> str:
+    """Write a file of AGIPD-like panels, 8 a module, with a module axis."""
+    lines = [
+        "clen = 0.1249",
+        "photon_energy = 9300",
+        "adu_per_eV = 0.0075",
+        "res = 5000",
+        "data = /entry_1/data_1/data",
+        "dim0 = %",
+        "",
+    ]
+    for panel in range(n_panels):
+        module, tile = divmod(panel, 8)
+        name = f"p{module}a{tile}"
+        lines += [
+            f"{name}/dim1 = {module}",
+            f"{name}/dim2 = ss",
+            f"{name}/dim3 = fs",
+            f"{name}/min_fs = 0",
+            f"{name}/min_ss = {64 * tile}",
+            f"{name}/max_fs = 127",
+            f"{name}/max_ss = {64 * tile + 63}",
+            f"{name}/fs = -0.00{panel:04d}x -0.999995y",
+            f"{name}/ss = +0.999995x -0.00{panel:04d}y",
+            f"{name}/corner_x = {66.013 * tile - 512:.3f}",
+            f"{name}/corner_y = {600 - 157.1 * (module % 16):.3f}",
+            f"{name}/coffset = 0.000{panel:04d}",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def interleaved(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Median time of each call, in milliseconds."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    from cfelpyutils.geometry import load_crystfel_geometry
+
+    print(f"geomlib {version('geomlib')}, cfelpyutils {version('cfelpyutils')}, 1 thread each")
+    print(f"{'file':<44}{'panels':>7}{'kB':>7}{'geomlib':>11}{'cfelpyutils':>13}{'ratio':>8}")
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(argument) for argument in sys.argv[1:]]
+        if not files and SHARED.is_dir():
+            files.append(SHARED / REAL_FILE)
+        for n_panels in (128, 256, 1024):
+            files.append(Path(folder) / f"synthetic_{n_panels}.geom")
+            files[-1].write_text(synthetic(n_panels))
+        for file in files:
+            panels = read_crystfel(file).n_tiles
+            times = interleaved(
+                {
+                    "geomlib": lambda file=file: read_crystfel(file),
+                    "cfelpyutils": lambda file=file: load_crystfel_geometry(str(file)),
+                }
+            )
+            ours, theirs = times["geomlib"], times["cfelpyutils"]
+            print(
+                f"{file.name[:42]:<44}{panels:>7}{file.stat().st_size / 1e3:>7.0f}"
+                f"{ours:>8.2f} ms{theirs:>10.2f} ms{ours / theirs:>8.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Example geometry files of every detector, and the script that writes them."""

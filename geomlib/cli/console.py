@@ -1,0 +1,79 @@
+"""What commands print: results on stdout, the rest on stderr."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from geomlib.data.images import Progress
+
+
+def error(message: str) -> None:
+    """Print an error as one line on stderr."""
+    _line("error", message, typer.colors.RED)
+
+
+def warning(message: str) -> None:
+    """Print a warning as one line on stderr."""
+    _line("warning", message, typer.colors.YELLOW)
+
+
+def _line(kind: str, message: str, colour: str) -> None:
+    typer.secho(f"{kind}:", fg=colour, bold=True, err=True, nl=False)
+    typer.echo(f" {one_line(message)}", err=True)
+
+
+def one_line(message: str) -> str:
+    """Return a message without line breaks, nor anything else that moves the cursor."""
+    visible = "".join(
+        c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in message
+    )
+    return re.sub(r"\s+", " ", visible).strip()
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning; takes the place of `warnings.showwarning`."""
+    warning(str(message))
+
+
+def stdout() -> Console:
+    """Return the console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Progress]:
+    """Show a progress bar on stderr, if that is a terminal.
+
+    Yields
+    ------
+    callable
+        To be called with the number of steps done since the last call.
+    """
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(
+        *columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    )
+    with bar:
+        task = bar.add_task(what, total=total)
+        yield lambda steps: bar.advance(task, steps)

@@ -1,0 +1,53 @@
+"""``geomlib convert``: a geometry file from one format or layout to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from geomlib.cli.console import stdout
+from geomlib.cli.options import QuadPositions, format_options, read_geometry_file
+
+
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A geometry file.", show_default=False)
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", "--format", metavar="FORMAT", help="Format to write; default: by the suffix."
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Layout of the data for .geom: vcxi (a module axis) or cheetah (stacked)."
+        ),
+    ] = None,
+    distance: Annotated[float | None, typer.Option(help="Detector distance, in metres.")] = None,
+    energy: Annotated[float | None, typer.Option(help="Photon energy, in eV.")] = None,
+    adu_per_ev: Annotated[
+        float | None, typer.Option("--adu-per-ev", help="Detector counts an eV, for .geom.")
+    ] = None,
+    quad_positions: QuadPositions = None,
+) -> None:
+    """Write a geometry file in another format, or in another layout of its data.
+
+    Example: geomlib convert lpd.h5 lpd.geom --distance 0.2 --energy 9300 --adu-per-ev 0.001
+    """
+    from geomlib.formats import write_geometry
+
+    geometry = read_geometry_file(source, quad_positions)
+    changes = {"distance": distance, "photon_energy": energy}
+    geometry = geometry.replace(**{k: v for k, v in changes.items() if v is not None})
+    options: dict[str, Any] = {"layout": layout, "adu_per_ev": adu_per_ev}
+    given = {name: value for name, value in options.items() if value is not None}
+    with format_options(target):
+        write_geometry(geometry, target, format=to, **given)
+    stdout().print(f"{target}: {geometry!r}", markup=False, soft_wrap=True)

@@ -1,0 +1,116 @@
+"""`open_frames`: recognise by content what a file of detector data is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from geomlib.data.arrays import open_dataset, open_npy, open_npz
+from geomlib.data.euxfel import is_euxfel, open_euxfel
+from geomlib.data.hdf5 import get_dataset, open_hdf5
+from geomlib.data.stack import FrameStack
+from geomlib.detector import Detector
+from geomlib.errors import GeometryFileError
+from geomlib.geometry import Geometry
+
+StrPath = str | os.PathLike[str]
+
+
+def open_frames(
+    path: StrPath | Sequence[StrPath],
+    geometry: Geometry | Detector,
+    *,
+    dataset: str | None = None,
+) -> FrameStack:
+    """Open detector data in files. No pixel is read yet, except from a ``.npz`` file.
+
+    Parameters
+    ----------
+    path : str or path-like, or a sequence of them
+        A European XFEL HDF5 file, several of one run, or the folder of a run; a CXI file or any
+        other HDF5 file with a stack; a ``.npy`` or ``.npz`` file.
+    geometry : Geometry or Detector
+        What the data belong to: says how the axes are to be understood.
+    dataset : str, optional
+        Path of the dataset in an HDF5 file, or name of the array in a ``.npz`` file, where it is
+        not obvious. In European XFEL files also a key, such as ``"image/gain"``, or the name of
+        a detector where there are several.
+
+    Returns
+    -------
+    FrameStack
+
+    Raises
+    ------
+    OSError
+        If a file does not exist or may not be read.
+    GeometryFileError
+        If a file holds nothing that fits; the message lists what it holds.
+    """
+    hint = geometry.data_path if isinstance(geometry, Geometry) else None
+    detector = geometry.detector if isinstance(geometry, Geometry) else geometry
+    given = [path] if isinstance(path, str | os.PathLike) else list(path)
+    paths = [file for item in given for file in _files(Path(item))]
+    if len(paths) != 1 or Path(given[0]).is_dir():
+        return open_euxfel(_run_files(paths, given), detector, dataset)
+    only = paths[0]
+    kind = _kind(only)
+    if kind == "npy":
+        return open_npy(only, detector)
+    if kind == "npz":
+        return open_npz(only, detector, dataset)
+    with open_hdf5(only) as file:
+        is_run = is_euxfel(file) and not (dataset and get_dataset(file, dataset))
+    if is_run:
+        return open_euxfel(paths, detector, dataset)
+    return open_dataset(only, detector, dataset, hint)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the file itself, or the HDF5 files in a folder."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.h5"))
+    if not files:
+        raise GeometryFileError("a folder without .h5 files", path=path)
+    # Corrected and raw files of a run have the same trains: the corrected ones count.
+    return [file for file in files if file.name.startswith("CORR-")] or files
+
+
+def _run_files(paths: Sequence[Path], given: Sequence[StrPath]) -> list[Path]:
+    found = []
+    for path in paths:
+        if _kind(path) != "hdf5":
+            raise GeometryFileError(
+                "no HDF5 file; several files together must be the files of one run", path=path
+            )
+        with open_hdf5(path) as file:
+            if is_euxfel(file):
+                found.append(path)
+    if not found:
+        raise GeometryFileError(
+            f"{len(paths)} files, none of which has the layout of a European XFEL file; "
+            "give a single file",
+            path=given[0] if given else None,
+        )
+    return found
+
+
+def _kind(path: Path) -> str:
+    """Recognise a file by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        if start.startswith(b"\x93NUMPY"):
+            return "npy"
+        if start.startswith(b"PK\x03\x04"):
+            return "npz"
+        # An HDF5 file may begin with a block of the user's: 512 bytes, or 1024, 2048 ….
+        offset = 0
+        while start:
+            if start == b"\x89HDF\r\n\x1a\n":
+                return "hdf5"
+            offset = max(512, 2 * offset)
+            file.seek(offset)
+            start = file.read(8)
+    raise GeometryFileError("neither HDF5 (.h5, .cxi, .nxs) nor .npy nor .npz", path=path)

@@ -1,0 +1,274 @@
+"""`FrameStack`: frames of module data in files, read a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.assembly.assemble import fill_value
+from geomlib.data.axes import Axes
+from geomlib.data.hdf5 import open_hdf5
+from geomlib.detector import IntArray
+from geomlib.errors import GeometryError, GeometryFileError
+
+NDArray = npt.NDArray[Any]
+
+#: How much `FrameStack.chunks` reads at a time, in bytes.
+CHUNK_BYTES = 64 * 2**20
+
+
+class Segment(NamedTuple):
+    """A stored array that holds some entries, one after another.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    dataset : str, optional
+        The HDF5 dataset; None for a ``.npy`` file or an array in memory.
+    axes : Axes
+        What its axes mean.
+    array : ndarray, optional
+        The array itself, where it is in memory already (``.npz``).
+    """
+
+    path: Path
+    dataset: str | None
+    axes: Axes
+    array: NDArray | None = None
+
+
+class Part(NamedTuple):
+    """Some modules' share of the frames: entries in segments that follow each other.
+
+    Attributes
+    ----------
+    modules : slice
+        The modules that each entry holds.
+    segments : tuple of Segment
+        Their entries are numbered through, from 0.
+    rows : ndarray of int, optional
+        Which entry holds each frame, -1 where none does. None: entry and frame number are equal.
+    """
+
+    modules: slice
+    segments: tuple[Segment, ...]
+    rows: IntArray | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrameStack:
+    """Frames of module data in files. Nothing is read, and no file held open, until asked for.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder, for messages.
+    name : str
+        What was found in it: a dataset, or the name of a detector.
+    shape : (int, int, int, int)
+        Frames, modules, slow scan, fast scan.
+    dtype : dtype
+        As it is stored, in native byte order.
+    parts : tuple of Part
+        Where the modules lie.
+    train_ids, pulse_ids, cell_ids : ndarray of int, shape (frames,), optional
+        Where the file tells: train, pulse and memory cell of each frame.
+    """
+
+    path: str
+    name: str
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
+    parts: tuple[Part, ...]
+    train_ids: IntArray | None = None
+    pulse_ids: IntArray | None = None
+    cell_ids: IntArray | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.shape[0]
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of a frame in bytes."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    @property
+    def modules(self) -> tuple[int, ...]:
+        """Modules that have data in at least one frame."""
+        n = self.shape[1]
+        found: set[int] = set()
+        for part in self.parts:
+            if part.rows is None or (part.rows >= 0).any():
+                found.update(range(n)[part.modules])
+        return tuple(sorted(found))
+
+    @property
+    def missing_modules(self) -> tuple[int, ...]:
+        """Modules that have no data in any frame."""
+        return tuple(sorted(set(range(self.shape[1])) - set(self.modules)))
+
+    def present(self, frames: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Tell which modules have data in each of some frames, shape (frames, modules)."""
+        numbers = self._numbers(frames)
+        out = np.zeros((len(numbers), self.shape[1]), dtype=bool)
+        for part in self.parts:
+            there = True if part.rows is None else part.rows[numbers] >= 0
+            out[:, part.modules] = np.asarray(there).reshape(-1, 1)
+        return out
+
+    def read(self, frames: Sequence[int] | None = None, *, fill: float | None = None) -> NDArray:
+        """Read some frames, or all.
+
+        Parameters
+        ----------
+        frames : sequence of int, optional
+            Frame numbers; a range is best. Default: all.
+        fill : float, optional
+            For modules that have no data; default NaN, or 0 in whole numbers.
+
+        Returns
+        -------
+        ndarray, shape (frames, modules, ss, fs)
+
+        Raises
+        ------
+        GeometryError
+            If a frame does not exist, or the dtype cannot hold the fill value.
+        GeometryFileError
+            If a file cannot be read.
+        """
+        numbers = self._numbers(range(self.n_frames) if frames is None else frames)
+        out = np.empty((len(numbers), *self.shape[1:]), dtype=self.dtype)
+        value = fill_value(fill, self.dtype)
+        uncovered = np.ones(self.shape[1], dtype=bool)
+        for part in self.parts:
+            uncovered[part.modules] = False
+            rows = numbers if part.rows is None else part.rows[numbers]
+            _read_part(part, rows, out[:, part.modules], value)
+        out[:, uncovered] = value
+        return out
+
+    def chunks(
+        self,
+        frames: Sequence[int] | None = None,
+        *,
+        max_bytes: int = CHUNK_BYTES,
+        fill: float | None = None,
+    ) -> Iterator[tuple[Sequence[int], NDArray]]:
+        """Read frames a few at a time.
+
+        Parameters
+        ----------
+        frames : sequence of int, optional
+            Which; default all.
+        max_bytes : int
+            Size of a chunk; at least one frame is read.
+        fill : float, optional
+            As in `read`.
+
+        Yields
+        ------
+        numbers : sequence of int
+            Frame numbers of this chunk.
+        data : ndarray, shape (n, modules, ss, fs)
+        """
+        frames = range(self.n_frames) if frames is None else frames
+        step = max(1, int(max_bytes) // max(self.frame_bytes, 1))
+        for start in range(0, len(frames), step):
+            numbers = frames[start : start + step]
+            yield numbers, self.read(numbers, fill=fill)
+
+    def _numbers(self, frames: Sequence[int]) -> IntArray:
+        numbers = np.asarray(frames, dtype=np.int64)
+        wrong = (numbers < 0) | (numbers >= self.n_frames)
+        if numbers.ndim != 1 or wrong.any():
+            given = numbers[wrong][0] if numbers.ndim == 1 else f"of shape {numbers.shape}"
+            raise GeometryError(
+                f"no frame {given}: frames must be a sequence of numbers from 0 to "
+                f"{self.n_frames - 1}"
+            )
+        return numbers
+
+    def __repr__(self) -> str:
+        frames, modules, ss, fs = self.shape
+        return (
+            f"<FrameStack {self.name}: {frames} frames of {modules} × {ss} × {fs} pixels, "
+            f"{self.dtype}, {len(self.modules)} of {modules} modules, from {Path(self.path).name}>"
+        )
+
+
+def _read_part(part: Part, rows: IntArray, out: NDArray, fill: Any) -> None:
+    out[rows < 0] = fill
+    first = 0
+    for segment in part.segments:
+        last = first + segment.axes.n_frames
+        inside = np.flatnonzero((rows >= first) & (rows < last))
+        if len(inside):
+            with _opened(segment) as array:
+                _read_entries(segment, array, rows[inside] - first, inside, out)
+        first = last
+
+
+@contextmanager
+def _opened(segment: Segment) -> Iterator[Any]:
+    if segment.array is not None:
+        yield segment.array
+    elif segment.dataset is None:
+        yield np.load(segment.path, mmap_mode="r", allow_pickle=False)
+    else:
+        with open_hdf5(segment.path) as file:
+            yield file[segment.dataset]
+
+
+def _read_entries(
+    segment: Segment, array: Any, entries: IntArray, places: IntArray, out: NDArray
+) -> None:
+    """Read entries into ``out[places]``, in as few requests as their order allows."""
+    axes = segment.axes
+    rows = slice(axes.crop, -axes.crop) if axes.crop else slice(None)
+    gain = () if axes.gain_axis is None else (*[slice(None)] * axes.gain_axis, 0)
+    inner = axes.frames[-1] if axes.frames else 1
+    shape = out.shape[1:]
+    for where, run in _runs(entries, inner):
+        outer = np.unravel_index(run.start // inner, axes.frames[:-1]) if axes.frames else ()
+        last = (_within(run, inner),) if axes.frames else ()
+        try:
+            block = array[(*(int(i) for i in outer), *last, *gain, ..., rows, slice(None))]
+        except (OSError, RuntimeError) as error:
+            raise GeometryFileError(
+                f"cannot be read: {error}", path=segment.path, key=segment.dataset
+            ) from error
+        out[places[where]] = np.reshape(block, (len(run), *shape))
+
+
+def _within(run: range, inner: int) -> slice:
+    start = run.start % inner
+    return slice(start, start + len(run) * run.step, run.step)
+
+
+def _runs(entries: IntArray, inner: int) -> Iterator[tuple[slice, range]]:
+    """Cut entry numbers into evenly rising runs that stay within one row of the outer axes."""
+    start, n = 0, len(entries)
+    while start < n:
+        first = int(entries[start])
+        stop, step = start + 1, 1
+        if stop < n and entries[stop] > first:
+            step = int(entries[stop]) - first
+            block = first // inner
+            while (
+                stop < n
+                and entries[stop] - entries[stop - 1] == step
+                and entries[stop] // inner == block
+            ):
+                stop += 1
+        yield slice(start, stop), range(first, first + (stop - start - 1) * step + 1, step)
+        start = stop

@@ -1,0 +1,75 @@
+"""What a writer of ``.geom`` files is told besides the geometry."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from geomlib.errors import GeometryError
+
+Layout = Literal["vcxi", "cheetah"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+_NO_PATH = re.compile(r"[;=\s\0]")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Arguments of `write_crystfel`, checked; None leaves it to the geometry or its file.
+
+    Raises
+    ------
+    GeometryError
+        If one is wrong, or two contradict each other.
+    """
+
+    layout: Layout | None = None
+    gain_axis: int | None = None
+    distance: float | None = None
+    photon_energy: float | None = None
+    adu_per_ev: float | None = None
+    adu_per_photon: float | None = None
+    data_path: str | None = None
+    mask_path: str | None = None
+    mask_file: str | None = None
+    mask_good: int | None = None
+    mask_bad: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.layout is not None and self.layout not in LAYOUTS:
+            expected = " or ".join(map(repr, LAYOUTS))
+            raise GeometryError(f"layout must be {expected}, not {self.layout!r}")
+        if self.gain_axis is not None and (self.layout == "cheetah" or self.gain_axis < 0):
+            raise GeometryError(
+                f"gain_axis={self.gain_axis!r}: expected 0 or more, with layout='vcxi'"
+            )
+        if self.gain_axis is not None:
+            object.__setattr__(self, "layout", "vcxi")
+        if self.adu_per_ev is not None and self.adu_per_photon is not None:
+            raise GeometryError("give adu_per_ev or adu_per_photon, not both")
+        for name in ("distance", "photon_energy", "adu_per_ev", "adu_per_photon"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise GeometryError(f"{name} must be a positive number, not {value!r}")
+        for name in ("mask_good", "mask_bad"):
+            bits = getattr(self, name)
+            if bits is not None and not 0 <= bits < 2**32:
+                raise GeometryError(f"{name} must be a number of 32 bits, not {bits!r}")
+        for name in ("data_path", "mask_path", "mask_file"):
+            path = getattr(self, name)
+            in_hdf5 = name != "mask_file"
+            if path is not None and (_NO_PATH.search(path) or (in_hdf5 and path[:1] != "/")):
+                raise GeometryError(
+                    f"{name} must be a path such as '/entry_1/data', without spaces, ';' or '=', "
+                    f"not {path!r}"
+                )
+
+    @property
+    def adu(self) -> tuple[str, float] | None:
+        """Key and value of the ADU scale."""
+        if self.adu_per_ev is not None:
+            return "adu_per_eV", self.adu_per_ev
+        if self.adu_per_photon is not None:
+            return "adu_per_photon", self.adu_per_photon
+        return None

@@ -1,0 +1,218 @@
+"""`write_crystfel`: from a `Geometry` to a ``.geom`` file."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from os import PathLike, fspath
+
+from geomlib.atomic import replacing
+from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.formats.crystfel.compose import compose
+from geomlib.formats.crystfel.document import Document
+from geomlib.formats.crystfel.options import Layout, Options
+from geomlib.formats.crystfel.update import updated
+from geomlib.geometry import Geometry
+
+#: Beyond these, a distance (m) or photon energy (eV) is mostly one in another unit.
+_FAR, _SOFT = 100.0, 50.0
+_NO_VALUE = re.compile(r"[;\r\n\0]")
+
+
+def write_crystfel(
+    geometry: Geometry,
+    path: str | PathLike[str],
+    *,
+    layout: Layout | None = None,
+    gain_axis: int | None = None,
+    distance: float | None = None,
+    photon_energy: float | None = None,
+    adu_per_ev: float | None = None,
+    adu_per_photon: float | None = None,
+    data_path: str | None = None,
+    mask_path: str | None = None,
+    mask_file: str | None = None,
+    mask_good: int | None = None,
+    mask_bad: int | None = None,
+) -> None:
+    """Write a geometry as a CrystFEL ``.geom`` file, whole or not at all.
+
+    A geometry that was read from such a file keeps its text: comments, order, spacing and numbers
+    stay, and only lines that say something else now are changed. Any other becomes a new text,
+    which CrystFEL from 0.9.1 on accepts once distance, photon energy and ADU scale are known;
+    where they are not, it has lines to fill in.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Any detector. Of its attributes, `distance`, `photon_energy`, `bad_regions`, `no_index`,
+        `groups`, `data_path`, `mask_path` and `motor_positions` are written.
+    path : str or path-like
+        The file; an older one is replaced.
+    layout : {"vcxi", "cheetah"}, optional
+        How the data lies in the file: with an axis of modules (frame, module, ss, fs), as in
+        virtual CXI files of European XFEL, or with modules stacked along slow scan
+        (frame, ss, fs), as in files of Cheetah. Default: as in the file that the geometry came
+        from; else stacked for one module or a pnCCD, and with an axis of modules for others.
+    gain_axis : int, optional
+        For ``"vcxi"``: the data is raw and has an axis behind the modules; 0 for the signal.
+    distance : float, optional
+        In metres, instead of `Geometry.distance`.
+    photon_energy : float, optional
+        In eV, instead of `Geometry.photon_energy`.
+    adu_per_ev, adu_per_photon : float, optional
+        Detector units for one eV, or for one photon. Give one of them.
+    data_path, mask_path : str, optional
+        Where data and mask are in the data files, instead of the geometry's.
+    mask_file : str, optional
+        File that holds the mask, if it is not the data file.
+    mask_good, mask_bad : int, optional
+        Bits of the mask that good pixels must have, and must not have. Default for a new mask: none
+        and all.
+
+    Raises
+    ------
+    GeometryError
+        If an option is wrong, or a bad region cannot stand in a ``.geom`` file.
+
+    Warns
+    -----
+    GeometryWarning
+        What is left to fill in; hexagons, which the format cannot hold; a distance or photon energy
+        that looks like one in another unit.
+    """
+    options = Options(
+        layout=layout,
+        gain_axis=gain_axis,
+        distance=distance,
+        photon_energy=photon_energy,
+        adu_per_ev=adu_per_ev,
+        adu_per_photon=adu_per_photon,
+        data_path=data_path,
+        mask_path=mask_path,
+        mask_file=mask_file,
+        mask_good=mask_good,
+        mask_bad=mask_bad,
+    )
+    text, doubts = _text(geometry, options)
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
+    for doubt in doubts:
+        warnings.warn(f"{fspath(path)}: {doubt}", GeometryWarning, stacklevel=2)
+
+
+def crystfel_text(
+    geometry: Geometry,
+    *,
+    layout: Layout | None = None,
+    gain_axis: int | None = None,
+    distance: float | None = None,
+    photon_energy: float | None = None,
+    adu_per_ev: float | None = None,
+    adu_per_photon: float | None = None,
+    data_path: str | None = None,
+    mask_path: str | None = None,
+    mask_file: str | None = None,
+    mask_good: int | None = None,
+    mask_bad: int | None = None,
+) -> str:
+    """Return the text that `write_crystfel` writes; the parameters are the same.
+
+    Returns
+    -------
+    str
+        Bytes of an older file that are no UTF-8 are surrogate escapes, as in `Document.text`.
+
+    Raises
+    ------
+    GeometryError
+        If an option is wrong, or a bad region cannot stand in a ``.geom`` file.
+
+    Warns
+    -----
+    GeometryWarning
+        As `write_crystfel`.
+    """
+    options = Options(
+        layout=layout,
+        gain_axis=gain_axis,
+        distance=distance,
+        photon_energy=photon_energy,
+        adu_per_ev=adu_per_ev,
+        adu_per_photon=adu_per_photon,
+        data_path=data_path,
+        mask_path=mask_path,
+        mask_file=mask_file,
+        mask_good=mask_good,
+        mask_bad=mask_bad,
+    )
+    text, doubts = _text(geometry, options)
+    for doubt in doubts:
+        warnings.warn(doubt, GeometryWarning, stacklevel=2)
+    return text
+
+
+def _text(geometry: Geometry, options: Options) -> tuple[str, list[str]]:
+    """Write the text, and say what is doubtful about it."""
+    if options.mask_path is None and geometry.mask_path is None:
+        for name in ("mask_good", "mask_bad", "mask_file"):
+            if getattr(options, name) is not None:
+                raise GeometryError(f"{name} needs mask_path: where the mask is in the data files")
+    _check_content(geometry)
+    document = document_of(geometry, options)
+    if document is not None:
+        return document.text, _doubts(geometry, options.distance, options.photon_energy)
+    distance = geometry.distance if options.distance is None else options.distance
+    energy = geometry.photon_energy if options.photon_energy is None else options.photon_energy
+    doubts = _doubts(geometry, distance, energy)
+    if geometry.source is not None and geometry.source.format == "crystfel":
+        doubts.append("the detector is another than in the file it came from, whose text is lost")
+    missing = [
+        argument
+        for argument, known in (
+            ("distance (metres)", distance),
+            ("photon_energy (eV)", energy),
+            ("adu_per_ev or adu_per_photon", options.adu),
+        )
+        if known is None
+    ]
+    if missing:
+        doubts.append(
+            f"CrystFEL will not read the file before these are filled in: {', '.join(missing)}; "
+            "give them as arguments, or edit the lines that say SET_ME"
+        )
+    return compose(geometry, options), doubts
+
+
+def document_of(geometry: Geometry, options: Options) -> Document | None:
+    """Return the ``.geom`` text that a geometry came from, brought up to date; None without one."""
+    source = geometry.source
+    if source is None or source.format != "crystfel" or source.text is None:
+        return None
+    return updated(Document.parse(source.text, source.path), geometry, options)
+
+
+def _check_content(geometry: Geometry) -> None:
+    """Refuse what would be read back as something else."""
+    for name in ("data_path", "mask_path"):
+        path = getattr(geometry, name)
+        if path is not None and _NO_VALUE.search(path):
+            raise GeometryError(f"{name} must be one line without ';', not {path!r}")
+    for name in ("distance", "photon_energy"):
+        value = getattr(geometry, name)
+        if value is not None and not value > 0:
+            raise GeometryError(f"{name} must be positive in a .geom file, not {value!r}")
+
+
+def _doubts(geometry: Geometry, distance: float | None, energy: float | None) -> list[str]:
+    doubts = []
+    if distance is not None and distance > _FAR:
+        doubts.append(f"distance is {distance:g} m; expected metres, are these millimetres?")
+    if energy is not None and energy < _SOFT:
+        doubts.append(f"photon_energy is {energy:g} eV; expected eV, are these keV?")
+    if geometry.detector.pixel_shape == "hexagon":
+        doubts.append(
+            "a .geom file cannot hold hexagonal pixels: CrystFEL will take them as rectangles, "
+            "and odd rows as not shifted"
+        )
+    return doubts

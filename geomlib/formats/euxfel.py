@@ -1,0 +1,377 @@
+"""European XFEL HDF5 geometry files: LPD-1M and DSSC-1M.
+
+Three levels of positions in millimetres, which add up: ``/Q1/Position`` (optional),
+``/Q1/M1/Position`` and ``/Q1/M1/T01/Position``. The sum is a corner of the tile, and not that of
+its first pixel: for LPD the one with the highest x and y, for DSSC the one with the lowest. The
+file holds nothing else: the orientation of the tiles and the size of the pixels are those of the
+detector.
+"""
+
+from __future__ import annotations
+
+import warnings
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.atomic import replacing
+from geomlib.detector import Detector, FloatArray
+from geomlib.detectors.common import quadrant_array, warn_about_unit
+from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
+from geomlib.detectors.lpd import LPD_1M
+from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.geometry import Geometry, default_groups
+from geomlib.metadata import Source
+
+if TYPE_CHECKING:
+    import h5py
+
+MILLIMETRE = 1e-3
+#: Compact groups, and readable by every HDF5 library since 1.8 (2008).
+_VERSIONS = ("v108", "v108")
+_QUADRANTS = 4
+_MODULES = 4  # a quadrant
+_DETECTORS = {LPD_1M.n_tiles // 16: LPD_1M, DSSC_1M.n_tiles // 16: DSSC_1M}
+#: Chunks of the two numbers of a position are tiny; a claim above this is not to be believed.
+_LARGEST_CHUNK = 1 << 16
+#: Larger numbers than this are no positions of tiles, in whatever unit.
+_LARGEST_POSITION = 1e9
+#: Displacement that counts as lost, metres: well above the rounding of sums of millimetres.
+_ROUNDING = 1e-12
+
+
+def read_euxfel(
+    path: str | PathLike[str],
+    *,
+    quad_positions: npt.ArrayLike | None = None,
+    unit: float = MILLIMETRE,
+    invert: bool = False,
+    detector: str | Detector | None = None,
+) -> Geometry:
+    """Read an LPD-1M or DSSC-1M geometry from a European XFEL HDF5 geometry file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. The number of tiles in a module tells the detector.
+    quad_positions : array_like, shape (4, 2), optional
+        x and y of the quadrants, as for `lpd_1m` and `dssc_1m`; they replace those in the file.
+        Needed where the file has none.
+    unit : float
+        Unit of the positions, in the file and in `quad_positions`, in metres.
+    invert : bool
+        The positions in the file count downwards and to the right, as in the first files for
+        LPD: change their sign. `quad_positions` are never inverted.
+    detector : str or Detector, optional
+        The detector that is expected, ``"LPD-1M"`` or ``"DSSC-1M"``.
+
+    Returns
+    -------
+    Geometry
+
+    Raises
+    ------
+    GeometryFileError
+        If the file is not of this format, a position is missing or not finite, the quadrants have
+        no position, or another detector is expected.
+    GeometryError
+        If `quad_positions` are not four pairs of finite numbers.
+
+    Warns
+    -----
+    GeometryWarning
+        If positions look inverted, or in another unit, or tiles lie on top of each other.
+    """
+    import h5py
+
+    quads = None if quad_positions is None else quadrant_array(quad_positions)
+    name = fspath(path)
+    try:
+        with h5py.File(name, "r") as file:
+            found = _recognise(file, name)
+            _check_expected(found, detector, name)
+            modules, tiles = _module_positions(file, found, name)
+            own = _quadrant_positions(file, name) if quads is None else quads
+    except GeometryFileError:
+        raise
+    except FileNotFoundError:
+        raise GeometryFileError("there is no such file", path=name) from None
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
+        # What h5py raises for damaged files depends on the damage.
+        raise GeometryFileError(f"not a readable HDF5 file ({err})", path=name) from err
+    if invert:
+        modules, tiles = -modules, -tiles
+        own = own if quads is not None else -own
+    points = (own[:, np.newaxis, np.newaxis] + modules[:, :, np.newaxis] + tiles) * unit
+    geometry = _from_points(found, points.reshape(-1, 2), name)
+    if _runs_backwards(found, tiles):
+        warnings.warn(_inverted_message(name, invert), GeometryWarning, stacklevel=2)
+    else:
+        warn_about_unit(geometry, unit)
+    if stacked := _stacked_tiles(geometry):
+        warnings.warn(
+            f"{name}: impossible positions: {stacked}; the positions are used as they are",
+            GeometryWarning,
+            stacklevel=2,
+        )
+    return geometry
+
+
+def write_euxfel(geometry: Geometry, path: str | PathLike[str]) -> None:
+    """Write a geometry as a European XFEL HDF5 geometry file, quadrant positions included.
+
+    The file is written whole or not at all.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of an LPD-1M or DSSC-1M.
+    path : str or path-like
+        The file; an older one is replaced.
+
+    Raises
+    ------
+    GeometryError
+        If the format has no room for this detector.
+
+    Warns
+    -----
+    GeometryWarning
+        What the format cannot hold, and by how much tiles will be displaced for whoever reads it.
+    """
+    import h5py
+
+    detector = geometry.detector
+    if detector not in (LPD_1M, DSSC_1M):
+        raise GeometryError(
+            "the European XFEL HDF5 geometry format holds LPD-1M and DSSC-1M, not "
+            f"{detector.name}; write it as CrystFEL .geom"
+        )
+    for loss in losses(geometry):
+        warnings.warn(f"{fspath(path)}: {loss}", GeometryWarning, stacklevel=2)
+    points = _points(geometry).reshape(_QUADRANTS, _MODULES, -1, 2) / MILLIMETRE
+    extreme = np.max if detector == LPD_1M else np.min
+    modules = extreme(points, axis=2)
+    quads = extreme(modules, axis=1)
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=_VERSIONS) as file:
+        file["DetectorDescription"] = detector.name
+        for q in range(_QUADRANTS):
+            file[f"Q{q + 1}/Position"] = quads[q]
+            for m in range(_MODULES):
+                group = f"Q{q + 1}/M{m + 1}"
+                file[f"{group}/Position"] = modules[q, m] - quads[q]
+                for t, point in enumerate(points[q, m]):
+                    file[f"{group}/T{t + 1:02}/Position"] = point - modules[q, m]
+
+
+def losses(geometry: Geometry) -> list[str]:
+    """Say what of a geometry a European XFEL HDF5 file cannot hold.
+
+    Returns
+    -------
+    list of str
+        One sentence each; empty if nothing is lost.
+    """
+    read_back = _from_points(geometry.detector, _points(geometry), None)
+    shift = np.linalg.norm(read_back.tile_outlines() - geometry.tile_outlines(), axis=-1)
+    found = []
+    if shift.max() > _ROUNDING:
+        tile = int(shift.max(axis=1).argmax())
+        found.append(
+            "the format cannot hold rotation, tilt or z of tiles: read back, tiles will be up to "
+            f"{1e6 * shift.max():.3g} µm away from here ({geometry.detector.tile_names[tile]})"
+        )
+    lost = {
+        "distance": geometry.distance is not None,
+        "photon energy": geometry.photon_energy is not None,
+        "bad regions": bool(geometry.bad_regions),
+        "no_index flags": bool(geometry.no_index),
+        "groups": _has_own_groups(geometry),
+        "data and mask paths": bool(geometry.data_path or geometry.mask_path),
+    }
+    if any(lost.values()):
+        names = ", ".join(name for name, present in lost.items() if present)
+        found.append(f"the format cannot hold: {names}")
+    return found
+
+
+def _has_own_groups(geometry: Geometry) -> bool:
+    """Tell whether there are groups besides quadrants, modules and the whole."""
+    usual = {frozenset(tiles) for tiles in default_groups(geometry.detector).values()}
+    usual.add(frozenset(range(geometry.n_tiles)))
+    return any(frozenset(tiles) not in usual for tiles in (geometry.groups or {}).values())
+
+
+# -- Positions of tiles ---------------------------------------------------------------------
+
+
+def _points(geometry: Geometry) -> FloatArray:
+    """Corner of each tile that the format stores, in metres, shape (n_tiles, 2)."""
+    outlines = geometry.tile_outlines()[..., :2]
+    if geometry.detector == LPD_1M:
+        return cast(FloatArray, outlines.max(axis=1))
+    return cast(FloatArray, outlines.min(axis=1))
+
+
+def _from_points(detector: Detector, points: FloatArray, path: str | None) -> Geometry:
+    """Build the geometry of flat tiles from the stored corners, in metres."""
+    n_ss, n_fs = (int(n) for n in detector.tile_shapes[0])
+    corners, ss, fs = (np.zeros((detector.n_tiles, 3)) for _ in range(3))
+    corners[:, :2] = points
+    if detector == LPD_1M:
+        fs[:, 0], ss[:, 1] = detector.pixel_size[1], detector.pixel_size[0]
+        corners -= n_ss * ss + n_fs * fs
+    else:
+        sides = np.repeat(np.array(ORIENTATIONS), detector.n_tiles // _QUADRANTS, axis=0)
+        fs[:, 0], ss[:, 1] = sides[:, 0] * PITCH_FS, sides[:, 1] * PITCH_SS
+        corners -= np.where(sides[:, :1] < 0, n_fs * fs, 0) + np.where(
+            sides[:, 1:] < 0, n_ss * ss, 0
+        )
+    return Geometry(detector, corners, ss, fs, source=Source(path, "euxfel") if path else None)
+
+
+def _runs_backwards(detector: Detector, tiles: FloatArray) -> bool:
+    """Tell whether tiles follow each other against the order that they have in every module."""
+    # The order in a module is fixed by its hardware: that of a module at any place will do.
+    flat = _nominal_offsets(detector)
+    spread = tiles - tiles.mean(axis=2, keepdims=True)
+    agreement = np.sign((spread * flat).sum(axis=(2, 3)))
+    return bool(agreement.sum() < 0)
+
+
+def _nominal_offsets(detector: Detector) -> FloatArray:
+    """Directions of the tiles from the middle of each module, shape (4, 4, tiles, 2)."""
+    origin = _from_points(detector, np.zeros((detector.n_tiles, 2)), None)
+    starts = detector.tile_bounds[:, [1, 3]]
+    places = starts[:, :1] * origin.tile_ss + starts[:, 1:] * origin.tile_fs
+    places = places[:, :2].reshape(_QUADRANTS, _MODULES, -1, 2)
+    return cast(FloatArray, places - places.mean(axis=2, keepdims=True))
+
+
+def _inverted_message(path: str, invert: bool) -> str:
+    if invert:
+        return f"{path}: inverted, the tiles run the wrong way; read it without invert=True"
+    return (
+        f"{path}: the tiles run the wrong way: the positions seem to count downwards and to the "
+        "right, as in the first files for LPD; read it with invert=True"
+    )
+
+
+def _stacked_tiles(geometry: Geometry) -> str:
+    """Describe tiles that lie on others of their quadrant by more than half; empty if none do."""
+    outlines = geometry.tile_outlines()[..., :2]
+    low = outlines.min(axis=1).reshape(_QUADRANTS, -1, 2)
+    high = outlines.max(axis=1).reshape(_QUADRANTS, -1, 2)
+    shared = np.minimum(high[:, :, np.newaxis], high[:, np.newaxis]) - np.maximum(
+        low[:, :, np.newaxis], low[:, np.newaxis]
+    )
+    area = np.prod(np.clip(shared, 0, None), axis=-1)
+    own = np.prod(high - low, axis=-1)[:, :, np.newaxis]
+    same = np.eye(area.shape[1], dtype=bool)
+    stacked = ((area > 0.5 * own) & ~same).any(axis=2).reshape(_QUADRANTS * _MODULES, -1)
+    parts = [
+        f"{count} of {stacked.shape[1]} tiles of Q{m // 4 + 1}/M{m % 4 + 1} lie on other tiles"
+        for m, count in enumerate(stacked.sum(axis=1))
+        if count
+    ]
+    return ", ".join(parts)
+
+
+# -- Reading HDF5 that is not to be trusted -------------------------------------------------
+
+
+def _recognise(file: h5py.File, path: str) -> Detector:
+    module = _group(_group(file, "Q1", path), "M1", path)
+    count = sum(1 for name in module if name[:1] == "T" and name[1:].isdigit())
+    if count not in _DETECTORS:
+        known = " or ".join(f"{n} ({d.name})" for n, d in _DETECTORS.items())
+        raise GeometryFileError(
+            f"module Q1/M1 has {count} tiles; expected {known}", path=path, key="/Q1/M1"
+        )
+    return _DETECTORS[count]
+
+
+def _check_expected(found: Detector, expected: str | Detector | None, path: str) -> None:
+    if expected is None or expected == found or str(expected).lower() == found.name.lower():
+        return
+    name = expected.name if isinstance(expected, Detector) else expected
+    raise GeometryFileError(f"this is a {found.name} geometry, not {name}", path=path)
+
+
+def _quadrant_positions(file: h5py.File, path: str) -> FloatArray:
+    groups = [_group(file, f"Q{q + 1}", path) for q in range(_QUADRANTS)]
+    if all("Position" not in group for group in groups):
+        raise GeometryFileError(
+            "the file has no quadrant positions; give them: "
+            "read_geometry(path, quad_positions=[(x, y), …]), four pairs in millimetres",
+            path=path,
+            key="/Q1/Position",
+        )
+    return np.stack([_position(group, path) for group in groups])
+
+
+def _module_positions(
+    file: h5py.File, detector: Detector, path: str
+) -> tuple[FloatArray, FloatArray]:
+    """Read the positions of modules, shape (4, 4, 2), and of tiles in them, (4, 4, tiles, 2)."""
+    count = detector.n_tiles // detector.n_modules
+    modules = np.empty((_QUADRANTS, _MODULES, 2))
+    tiles = np.empty((_QUADRANTS, _MODULES, count, 2))
+    for q in range(_QUADRANTS):
+        quadrant = _group(file, f"Q{q + 1}", path)
+        for m in range(_MODULES):
+            module = _group(quadrant, f"M{m + 1}", path)
+            modules[q, m] = _position(module, path)
+            for t in range(count):
+                tiles[q, m, t] = _position(_group(module, f"T{t + 1:02}", path), path)
+    return modules, tiles
+
+
+def _group(parent: h5py.Group, name: str, path: str) -> h5py.Group:
+    import h5py
+
+    child = _child(parent, name, path)
+    if not isinstance(child, h5py.Group):
+        key = f"{parent.name.rstrip('/')}/{name}"
+        raise GeometryFileError("expected a group", path=path, key=key)
+    return child
+
+
+def _position(group: h5py.Group, path: str) -> FloatArray:
+    """Read x and y of one ``Position``."""
+    import h5py
+
+    key = f"{group.name}/Position"
+    dataset = _child(group, "Position", path)
+    problem = None
+    if not isinstance(dataset, h5py.Dataset):
+        problem = "expected a dataset of two numbers, found a group"
+    elif dataset.dtype.kind not in "fiu" or dataset.shape not in ((2,), (3,)):
+        problem = f"expected two numbers, found {dataset.dtype} of shape {dataset.shape}"
+    elif dataset.is_virtual or dataset.external:
+        problem = "the numbers lie in another file; expected them in this one"
+    elif dataset.chunks is not None and np.prod(dataset.chunks, dtype=float) > _LARGEST_CHUNK:
+        problem = f"claims chunks of {dataset.chunks} for {dataset.shape[0]} numbers"
+    if problem is not None:
+        raise GeometryFileError(problem, path=path, key=key)
+    value = np.asarray(dataset[()], dtype=np.float64)[:2]
+    if not (np.abs(value) < _LARGEST_POSITION).all():
+        raise GeometryFileError(
+            f"expected two positions, found {value.tolist()}", path=path, key=key
+        )
+    return value
+
+
+def _child(parent: h5py.Group, name: str, path: str) -> Any:
+    """Open a member, and refuse links: they may lead to another file, or round in a circle."""
+    import h5py
+
+    key = f"{parent.name.rstrip('/')}/{name}"
+    link = parent.get(name, getlink=True)
+    if link is None:
+        raise GeometryFileError("missing", path=path, key=key)
+    if not isinstance(link, h5py.HardLink):
+        raise GeometryFileError("is a link; expected the data itself", path=path, key=key)
+    return parent[name]

@@ -1,0 +1,73 @@
+"""``geomlib convert``."""
+
+import numpy as np
+import pytest
+
+from geomlib import example_geometry, read_geometry, write_geometry
+from geomlib.formats.euxfel import write_euxfel
+from tests.cli.command import run, run_wrong, small_geometry
+
+
+def test_hdf5_to_crystfel(tmp_path, capsys):
+    geometry = example_geometry("LPD-1M")
+    write_euxfel(geometry, tmp_path / "lpd.h5")
+    beam = ["--distance", 0.2, "--energy", 9300, "--adu-per-ev", 0.001]
+    assert run("convert", tmp_path / "lpd.h5", tmp_path / "lpd.geom", *beam) == 0
+    assert capsys.readouterr().err == ""
+    read = read_geometry(tmp_path / "lpd.geom")
+    assert read.detector == geometry.detector
+    assert (read.distance, read.photon_energy) == (0.2, 9300)
+    np.testing.assert_allclose(read.tile_corners, geometry.tile_corners, atol=1e-12)
+    assert "adu_per_eV = 0.001" in (tmp_path / "lpd.geom").read_text()
+
+
+def test_layout_of_the_data(tmp_path):
+    geometry = example_geometry("AGIPD-1M").replace(distance=0.2, photon_energy=9300)
+    write_geometry(geometry, tmp_path / "a.geom", adu_per_ev=0.001, layout="vcxi")
+    assert run("convert", tmp_path / "a.geom", tmp_path / "b.geom", "--layout", "cheetah") == 0
+    text = (tmp_path / "b.geom").read_text()
+    assert "max_ss = 8191" in text
+    assert read_geometry(tmp_path / "b.geom") == read_geometry(tmp_path / "a.geom").replace(
+        data_path=read_geometry(tmp_path / "b.geom").data_path
+    )
+
+
+def test_a_new_distance_changes_its_line_only(tmp_path):
+    source = small_geometry(tmp_path)
+    assert run("convert", source, tmp_path / "b.geom", "--distance", 0.25) == 0
+    old, new = source.read_text().splitlines(), (tmp_path / "b.geom").read_text().splitlines()
+    assert [(a, b) for a, b in zip(old, new, strict=True) if a != b] == [
+        ("clen = 0.1", "clen = 0.25")
+    ]
+
+
+def test_crystfel_to_hdf5_needs_the_format(tmp_path, capsys):
+    geometry = example_geometry("DSSC-1M").replace(distance=0.2, photon_energy=9300)
+    with pytest.warns(UserWarning, match=r".*"):
+        write_geometry(geometry, tmp_path / "a.geom", adu_per_ev=0.001)
+    run_wrong(capsys, "convert", tmp_path / "a.geom", tmp_path / "b.h5")
+    assert run("convert", tmp_path / "a.geom", tmp_path / "b.h5", "--to", "euxfel") == 0
+    read = read_geometry(tmp_path / "b.h5")
+    np.testing.assert_allclose(read.tile_corners, geometry.tile_corners, atol=1e-12)
+
+
+def test_what_cannot_be_converted(tmp_path, capsys):
+    source = small_geometry(tmp_path)
+    run_wrong(capsys, "convert", source, tmp_path / "b.h5", "--to", "euxfel")
+    run_wrong(capsys, "convert", source, tmp_path / "b.xyz")
+    run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--to", "nope")
+    run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--layout", "nope")
+    run_wrong(capsys, "convert", source, tmp_path / "no" / "b.geom")
+    run_wrong(capsys, "convert", tmp_path / "nope.geom", tmp_path / "b.geom")
+    run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--distance", "nan")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.geom"]
+
+
+def test_an_option_that_a_format_does_not_have(tmp_path, capsys):
+    positions = "11.4,299 -11.5,8 254.5,-16 278.5,275"
+    error = run_wrong(capsys, "info", small_geometry(tmp_path), "--quad-positions", positions)
+    assert "small.geom: files of its format have no option --quad-positions" in error
+    write_euxfel(example_geometry("LPD-1M"), tmp_path / "a.h5")
+    command = ["convert", tmp_path / "a.h5", tmp_path / "b.h5", "--to", "euxfel"]
+    error = run_wrong(capsys, *command, "--layout", "vcxi")
+    assert "b.h5: files of its format have no option --layout" in error
