@@ -106,7 +106,7 @@ p0a3/min_ss = 192
 p0a3/max_ss = 255
 p0a3/fs = +0.0x -1.0y
 p0a3/ss = +1.0x +0.0y
-p0a3/corner_x = -327
+p0a3/corner_x = -327.00000000000006
 p0a3/corner_y = 625
 p0a3/coffset = 0
 
@@ -117,7 +117,7 @@ p0a4/min_ss = 256
 p0a4/max_ss = 319
 p0a4/fs = +0.0x -1.0y
 p0a4/ss = +1.0x +0.0y
-p0a4/corner_x = -261
+p0a4/corner_x = -261.00000000000006
 p0a4/corner_y = 625
 p0a4/coffset = 0
 
@@ -128,7 +128,7 @@ p0a5/min_ss = 320
 p0a5/max_ss = 383
 p0a5/fs = +0.0x -1.0y
 p0a5/ss = +1.0x +0.0y
-p0a5/corner_x = -195
+p0a5/corner_x = -195.00000000000003
 p0a5/corner_y = 625
 p0a5/coffset = 0
 
@@ -139,7 +139,7 @@ p0a6/min_ss = 384
 p0a6/max_ss = 447
 p0a6/fs = +0.0x -1.0y
 p0a6/ss = +1.0x +0.0y
-p0a6/corner_x = -129
+p0a6/corner_x = -129.00000000000009
 p0a6/corner_y = 625
 p0a6/coffset = 0
 
@@ -150,7 +150,7 @@ p0a7/min_ss = 448
 p0a7/max_ss = 511
 p0a7/fs = +0.0x -1.0y
 p0a7/ss = +1.0x +0.0y
-p0a7/corner_x = -63
+p0a7/corner_x = -63.000000000000064
 p0a7/corner_y = 625
 p0a7/coffset = 0
 
@@ -162,7 +162,7 @@ p1a0/max_ss = 63
 p1a0/fs = +0.0x -1.0y
 p1a0/ss = +1.0x +0.0y
 p1a0/corner_x = -525
-p1a0/corner_y = 468
+p1a0/corner_y = 467.99999999999994
 p1a0/coffset = 0
 
 p1a1/dim1 = 1
@@ -173,7 +173,7 @@ p1a1/max_ss = 127
 p1a1/fs = +0.0x -1.0y
 p1a1/ss = +1.0x +0.0y
 p1a1/corner_x = -459
-p1a1/corner_y = 468
+p1a1/corner_y = 467.99999999999994
 p1a1/coffset = 0
 
 p1a2/dim1 = 1
@@ -184,7 +184,7 @@ p1a2/max_ss = 191
 p1a2/fs = +0.0x -1.0y
 p1a2/ss = +1.0x +0.0y
 p1a2/corner_x = -393
-p1a2/corner_y = 468
+p1a2/corner_y = 467.99999999999994
 p1a2/coffset = 0
 
 p1a3/dim1 = 1
@@ -194,8 +194,8 @@ p1a3/min_ss = 192
 p1a3/max_ss = 255
 p1a3/fs = +0.0x -1.0y
 p1a3/ss = +1.0x +0.0y
-p1a3/corner_x = -327
-p1a3/corner_y = 468
+p1a3/corner_x = -327.00000000000006
+p1a3/corner_y = 467.99999999999994
 p1a3/coffset = 0
 
 p1a4/dim1 = 1
@@ -205,8 +205,8 @@ p1a4/min_ss = 256
 p1a4/max_ss = 319
 p1a4/fs = +0.0x -1.0y
 p1a4/ss = +1.0x +0.0y
-p1a4/corner_x = -261
-p1a4/corner_y = 468
+p1a4/corner_x = -261.00000000000006
+p1a4/corner_y = 467.99999999999994
 p1a4/coffset = 0
 
 p1a5/dim1 = 1
@@ -216,8 +216,8 @@ p1a5/min_ss = 320
 p1a5/max_ss = 383
 p1a5/fs = +0.0x -1.0y
 p1a5/ss = +1.0x +0.0y
-p1a5/corner_x = -195
-p1a5/corner_y = 468
+p1a5/corner_x = -195.00000000000003
+p1a5/corner_y = 467.99999999999994
 p1a5/coffset = 0
 
 p1a6/dim1 = 1
@@ -227,8 +227,8 @@ p1a6/min_ss = 384
 p1a6/max_ss = 447
 p1a6/fs = +0.0x -1.0y
 p1a6/ss = +1.0x +0.0y
-p1a6/corner_x = -129
-p1a6/corner_y = 468
+p1a6/corner_x = -129.00000000000009
+p1a6/corner_y = 467.99999999999994
 p1a6/coffset = 0
 
 p1a7/dim1 = 1
@@ -238,8 +238,8 @@ p1a7/min_ss = 448
 p1a7/max_ss = 511
 p1a7/fs = +0.0x -1.0y
 p1a7/ss = +1.0x +0.0y
-p1a7/corner_x = -63
-p1a7/corner_y = 468
+p1a7/corner_x = -63.000000000000064
+p1a7/corner_y = 467.99999999999994
 p1a7/coffset = 0
 
 p2a0/dim1 = 2
@@ -250,7 +250,7 @@ p2a0/max_ss = 63
 p2a0/fs = +0.0x -1.0y
 p2a0/ss = +1.0x +0.0y
 p2a0/corner_x = -525
-p2a0/corner_y = 311
+p2a0/corner_y = 310.99999999999994
 p2a0/coffset = 0
 
 p2a1/dim1 = 2
@@ -261,7 +261,7 @@ p2a1/max_ss = 127
 p2a1/fs = +0.0x -1.0y
 p2a1/ss = +1.0x +0.0y
 p2a1/corner_x = -459
-p2a1/corner_y = 311
+p2a1/corner_y = 310.99999999999994
 p2a1/coffset = 0
 
 p2a2/dim1 = 2
@@ -272,7 +272,7 @@ p2a2/max_ss = 191
 p2a2/fs = +0.0x -1.0y
 p2a2/ss = +1.0x +0.0y
 p2a2/corner_x = -393
-p2a2/corner_y = 311
+p2a2/corner_y = 310.99999999999994
 p2a2/coffset = 0
 
 p2a3/dim1 = 2
@@ -282,8 +282,8 @@ p2a3/min_ss = 192
 p2a3/max_ss = 255
 p2a3/fs = +0.0x -1.0y
 p2a3/ss = +1.0x +0.0y
-p2a3/corner_x = -327
-p2a3/corner_y = 311
+p2a3/corner_x = -327.00000000000006
+p2a3/corner_y = 310.99999999999994
 p2a3/coffset = 0
 
 p2a4/dim1 = 2
@@ -293,8 +293,8 @@ p2a4/min_ss = 256
 p2a4/max_ss = 319
 p2a4/fs = +0.0x -1.0y
 p2a4/ss = +1.0x +0.0y
-p2a4/corner_x = -261
-p2a4/corner_y = 311
+p2a4/corner_x = -261.00000000000006
+p2a4/corner_y = 310.99999999999994
 p2a4/coffset = 0
 
 p2a5/dim1 = 2
@@ -304,8 +304,8 @@ p2a5/min_ss = 320
 p2a5/max_ss = 383
 p2a5/fs = +0.0x -1.0y
 p2a5/ss = +1.0x +0.0y
-p2a5/corner_x = -195
-p2a5/corner_y = 311
+p2a5/corner_x = -195.00000000000003
+p2a5/corner_y = 310.99999999999994
 p2a5/coffset = 0
 
 p2a6/dim1 = 2
@@ -315,8 +315,8 @@ p2a6/min_ss = 384
 p2a6/max_ss = 447
 p2a6/fs = +0.0x -1.0y
 p2a6/ss = +1.0x +0.0y
-p2a6/corner_x = -129
-p2a6/corner_y = 311
+p2a6/corner_x = -129.00000000000009
+p2a6/corner_y = 310.99999999999994
 p2a6/coffset = 0
 
 p2a7/dim1 = 2
@@ -326,8 +326,8 @@ p2a7/min_ss = 448
 p2a7/max_ss = 511
 p2a7/fs = +0.0x -1.0y
 p2a7/ss = +1.0x +0.0y
-p2a7/corner_x = -63
-p2a7/corner_y = 311
+p2a7/corner_x = -63.000000000000064
+p2a7/corner_y = 310.99999999999994
 p2a7/coffset = 0
 
 p3a0/dim1 = 3
@@ -338,7 +338,7 @@ p3a0/max_ss = 63
 p3a0/fs = +0.0x -1.0y
 p3a0/ss = +1.0x +0.0y
 p3a0/corner_x = -525
-p3a0/corner_y = 154
+p3a0/corner_y = 153.99999999999997
 p3a0/coffset = 0
 
 p3a1/dim1 = 3
@@ -349,7 +349,7 @@ p3a1/max_ss = 127
 p3a1/fs = +0.0x -1.0y
 p3a1/ss = +1.0x +0.0y
 p3a1/corner_x = -459
-p3a1/corner_y = 154
+p3a1/corner_y = 153.99999999999997
 p3a1/coffset = 0
 
 p3a2/dim1 = 3
@@ -360,7 +360,7 @@ p3a2/max_ss = 191
 p3a2/fs = +0.0x -1.0y
 p3a2/ss = +1.0x +0.0y
 p3a2/corner_x = -393
-p3a2/corner_y = 154
+p3a2/corner_y = 153.99999999999997
 p3a2/coffset = 0
 
 p3a3/dim1 = 3
@@ -370,8 +370,8 @@ p3a3/min_ss = 192
 p3a3/max_ss = 255
 p3a3/fs = +0.0x -1.0y
 p3a3/ss = +1.0x +0.0y
-p3a3/corner_x = -327
-p3a3/corner_y = 154
+p3a3/corner_x = -327.00000000000006
+p3a3/corner_y = 153.99999999999997
 p3a3/coffset = 0
 
 p3a4/dim1 = 3
@@ -381,8 +381,8 @@ p3a4/min_ss = 256
 p3a4/max_ss = 319
 p3a4/fs = +0.0x -1.0y
 p3a4/ss = +1.0x +0.0y
-p3a4/corner_x = -261
-p3a4/corner_y = 154
+p3a4/corner_x = -261.00000000000006
+p3a4/corner_y = 153.99999999999997
 p3a4/coffset = 0
 
 p3a5/dim1 = 3
@@ -392,8 +392,8 @@ p3a5/min_ss = 320
 p3a5/max_ss = 383
 p3a5/fs = +0.0x -1.0y
 p3a5/ss = +1.0x +0.0y
-p3a5/corner_x = -195
-p3a5/corner_y = 154
+p3a5/corner_x = -195.00000000000003
+p3a5/corner_y = 153.99999999999997
 p3a5/coffset = 0
 
 p3a6/dim1 = 3
@@ -403,8 +403,8 @@ p3a6/min_ss = 384
 p3a6/max_ss = 447
 p3a6/fs = +0.0x -1.0y
 p3a6/ss = +1.0x +0.0y
-p3a6/corner_x = -129
-p3a6/corner_y = 154
+p3a6/corner_x = -129.00000000000009
+p3a6/corner_y = 153.99999999999997
 p3a6/coffset = 0
 
 p3a7/dim1 = 3
@@ -414,8 +414,8 @@ p3a7/min_ss = 448
 p3a7/max_ss = 511
 p3a7/fs = +0.0x -1.0y
 p3a7/ss = +1.0x +0.0y
-p3a7/corner_x = -63
-p3a7/corner_y = 154
+p3a7/corner_x = -63.000000000000064
+p3a7/corner_y = 153.99999999999997
 p3a7/coffset = 0
 
 p4a0/dim1 = 4
@@ -436,7 +436,7 @@ p4a1/min_ss = 64
 p4a1/max_ss = 127
 p4a1/fs = +0.0x -1.0y
 p4a1/ss = +1.0x +0.0y
-p4a1/corner_x = -484
+p4a1/corner_x = -483.99999999999994
 p4a1/corner_y = -10
 p4a1/coffset = 0
 
@@ -480,7 +480,7 @@ p4a5/min_ss = 320
 p4a5/max_ss = 383
 p4a5/fs = +0.0x -1.0y
 p4a5/ss = +1.0x +0.0y
-p4a5/corner_x = -220
+p4a5/corner_x = -219.99999999999997
 p4a5/corner_y = -10
 p4a5/coffset = 0
 
@@ -491,7 +491,7 @@ p4a6/min_ss = 384
 p4a6/max_ss = 447
 p4a6/fs = +0.0x -1.0y
 p4a6/ss = +1.0x +0.0y
-p4a6/corner_x = -154
+p4a6/corner_x = -154.00000000000003
 p4a6/corner_y = -10
 p4a6/coffset = 0
 
@@ -502,7 +502,7 @@ p4a7/min_ss = 448
 p4a7/max_ss = 511
 p4a7/fs = +0.0x -1.0y
 p4a7/ss = +1.0x +0.0y
-p4a7/corner_x = -88
+p4a7/corner_x = -88.00000000000001
 p4a7/corner_y = -10
 p4a7/coffset = 0
 
@@ -514,7 +514,7 @@ p5a0/max_ss = 63
 p5a0/fs = +0.0x -1.0y
 p5a0/ss = +1.0x +0.0y
 p5a0/corner_x = -550
-p5a0/corner_y = -167
+p5a0/corner_y = -167.00000000000003
 p5a0/coffset = 0
 
 p5a1/dim1 = 5
@@ -524,8 +524,8 @@ p5a1/min_ss = 64
 p5a1/max_ss = 127
 p5a1/fs = +0.0x -1.0y
 p5a1/ss = +1.0x +0.0y
-p5a1/corner_x = -484
-p5a1/corner_y = -167
+p5a1/corner_x = -483.99999999999994
+p5a1/corner_y = -167.00000000000003
 p5a1/coffset = 0
 
 p5a2/dim1 = 5
@@ -536,7 +536,7 @@ p5a2/max_ss = 191
 p5a2/fs = +0.0x -1.0y
 p5a2/ss = +1.0x +0.0y
 p5a2/corner_x = -418
-p5a2/corner_y = -167
+p5a2/corner_y = -167.00000000000003
 p5a2/coffset = 0
 
 p5a3/dim1 = 5
@@ -547,7 +547,7 @@ p5a3/max_ss = 255
 p5a3/fs = +0.0x -1.0y
 p5a3/ss = +1.0x +0.0y
 p5a3/corner_x = -352
-p5a3/corner_y = -167
+p5a3/corner_y = -167.00000000000003
 p5a3/coffset = 0
 
 p5a4/dim1 = 5
@@ -558,7 +558,7 @@ p5a4/max_ss = 319
 p5a4/fs = +0.0x -1.0y
 p5a4/ss = +1.0x +0.0y
 p5a4/corner_x = -286
-p5a4/corner_y = -167
+p5a4/corner_y = -167.00000000000003
 p5a4/coffset = 0
 
 p5a5/dim1 = 5
@@ -568,8 +568,8 @@ p5a5/min_ss = 320
 p5a5/max_ss = 383
 p5a5/fs = +0.0x -1.0y
 p5a5/ss = +1.0x +0.0y
-p5a5/corner_x = -220
-p5a5/corner_y = -167
+p5a5/corner_x = -219.99999999999997
+p5a5/corner_y = -167.00000000000003
 p5a5/coffset = 0
 
 p5a6/dim1 = 5
@@ -579,8 +579,8 @@ p5a6/min_ss = 384
 p5a6/max_ss = 447
 p5a6/fs = +0.0x -1.0y
 p5a6/ss = +1.0x +0.0y
-p5a6/corner_x = -154
-p5a6/corner_y = -167
+p5a6/corner_x = -154.00000000000003
+p5a6/corner_y = -167.00000000000003
 p5a6/coffset = 0
 
 p5a7/dim1 = 5
@@ -590,8 +590,8 @@ p5a7/min_ss = 448
 p5a7/max_ss = 511
 p5a7/fs = +0.0x -1.0y
 p5a7/ss = +1.0x +0.0y
-p5a7/corner_x = -88
-p5a7/corner_y = -167
+p5a7/corner_x = -88.00000000000001
+p5a7/corner_y = -167.00000000000003
 p5a7/coffset = 0
 
 p6a0/dim1 = 6
@@ -602,7 +602,7 @@ p6a0/max_ss = 63
 p6a0/fs = +0.0x -1.0y
 p6a0/ss = +1.0x +0.0y
 p6a0/corner_x = -550
-p6a0/corner_y = -324
+p6a0/corner_y = -324.00000000000006
 p6a0/coffset = 0
 
 p6a1/dim1 = 6
@@ -612,8 +612,8 @@ p6a1/min_ss = 64
 p6a1/max_ss = 127
 p6a1/fs = +0.0x -1.0y
 p6a1/ss = +1.0x +0.0y
-p6a1/corner_x = -484
-p6a1/corner_y = -324
+p6a1/corner_x = -483.99999999999994
+p6a1/corner_y = -324.00000000000006
 p6a1/coffset = 0
 
 p6a2/dim1 = 6
@@ -624,7 +624,7 @@ p6a2/max_ss = 191
 p6a2/fs = +0.0x -1.0y
 p6a2/ss = +1.0x +0.0y
 p6a2/corner_x = -418
-p6a2/corner_y = -324
+p6a2/corner_y = -324.00000000000006
 p6a2/coffset = 0
 
 p6a3/dim1 = 6
@@ -635,7 +635,7 @@ p6a3/max_ss = 255
 p6a3/fs = +0.0x -1.0y
 p6a3/ss = +1.0x +0.0y
 p6a3/corner_x = -352
-p6a3/corner_y = -324
+p6a3/corner_y = -324.00000000000006
 p6a3/coffset = 0
 
 p6a4/dim1 = 6
@@ -646,7 +646,7 @@ p6a4/max_ss = 319
 p6a4/fs = +0.0x -1.0y
 p6a4/ss = +1.0x +0.0y
 p6a4/corner_x = -286
-p6a4/corner_y = -324
+p6a4/corner_y = -324.00000000000006
 p6a4/coffset = 0
 
 p6a5/dim1 = 6
@@ -656,8 +656,8 @@ p6a5/min_ss = 320
 p6a5/max_ss = 383
 p6a5/fs = +0.0x -1.0y
 p6a5/ss = +1.0x +0.0y
-p6a5/corner_x = -220
-p6a5/corner_y = -324
+p6a5/corner_x = -219.99999999999997
+p6a5/corner_y = -324.00000000000006
 p6a5/coffset = 0
 
 p6a6/dim1 = 6
@@ -667,8 +667,8 @@ p6a6/min_ss = 384
 p6a6/max_ss = 447
 p6a6/fs = +0.0x -1.0y
 p6a6/ss = +1.0x +0.0y
-p6a6/corner_x = -154
-p6a6/corner_y = -324
+p6a6/corner_x = -154.00000000000003
+p6a6/corner_y = -324.00000000000006
 p6a6/coffset = 0
 
 p6a7/dim1 = 6
@@ -678,8 +678,8 @@ p6a7/min_ss = 448
 p6a7/max_ss = 511
 p6a7/fs = +0.0x -1.0y
 p6a7/ss = +1.0x +0.0y
-p6a7/corner_x = -88
-p6a7/corner_y = -324
+p6a7/corner_x = -88.00000000000001
+p6a7/corner_y = -324.00000000000006
 p6a7/coffset = 0
 
 p7a0/dim1 = 7
@@ -700,7 +700,7 @@ p7a1/min_ss = 64
 p7a1/max_ss = 127
 p7a1/fs = +0.0x -1.0y
 p7a1/ss = +1.0x +0.0y
-p7a1/corner_x = -484
+p7a1/corner_x = -483.99999999999994
 p7a1/corner_y = -481
 p7a1/coffset = 0
 
@@ -744,7 +744,7 @@ p7a5/min_ss = 320
 p7a5/max_ss = 383
 p7a5/fs = +0.0x -1.0y
 p7a5/ss = +1.0x +0.0y
-p7a5/corner_x = -220
+p7a5/corner_x = -219.99999999999997
 p7a5/corner_y = -481
 p7a5/coffset = 0
 
@@ -755,7 +755,7 @@ p7a6/min_ss = 384
 p7a6/max_ss = 447
 p7a6/fs = +0.0x -1.0y
 p7a6/ss = +1.0x +0.0y
-p7a6/corner_x = -154
+p7a6/corner_x = -154.00000000000003
 p7a6/corner_y = -481
 p7a6/coffset = 0
 
@@ -766,7 +766,7 @@ p7a7/min_ss = 448
 p7a7/max_ss = 511
 p7a7/fs = +0.0x -1.0y
 p7a7/ss = +1.0x +0.0y
-p7a7/corner_x = -88
+p7a7/corner_x = -88.00000000000001
 p7a7/corner_y = -481
 p7a7/coffset = 0
 
@@ -810,7 +810,7 @@ p8a3/min_ss = 192
 p8a3/max_ss = 255
 p8a3/fs = +0.0x +1.0y
 p8a3/ss = -1.0x +0.0y
-p8a3/corner_x = 322
+p8a3/corner_x = 322.00000000000006
 p8a3/corner_y = -160
 p8a3/coffset = 0
 
@@ -821,7 +821,7 @@ p8a4/min_ss = 256
 p8a4/max_ss = 319
 p8a4/fs = +0.0x +1.0y
 p8a4/ss = -1.0x +0.0y
-p8a4/corner_x = 256
+p8a4/corner_x = 256.00000000000006
 p8a4/corner_y = -160
 p8a4/coffset = 0
 
@@ -832,7 +832,7 @@ p8a5/min_ss = 320
 p8a5/max_ss = 383
 p8a5/fs = +0.0x +1.0y
 p8a5/ss = -1.0x +0.0y
-p8a5/corner_x = 190
+p8a5/corner_x = 190.00000000000003
 p8a5/corner_y = -160
 p8a5/coffset = 0
 
@@ -843,7 +843,7 @@ p8a6/min_ss = 384
 p8a6/max_ss = 447
 p8a6/fs = +0.0x +1.0y
 p8a6/ss = -1.0x +0.0y
-p8a6/corner_x = 124
+p8a6/corner_x = 124.00000000000007
 p8a6/corner_y = -160
 p8a6/coffset = 0
 
@@ -854,7 +854,7 @@ p8a7/min_ss = 448
 p8a7/max_ss = 511
 p8a7/fs = +0.0x +1.0y
 p8a7/ss = -1.0x +0.0y
-p8a7/corner_x = 58
+p8a7/corner_x = 58.000000000000064
 p8a7/corner_y = -160
 p8a7/coffset = 0
 
@@ -866,7 +866,7 @@ p9a0/max_ss = 63
 p9a0/fs = +0.0x +1.0y
 p9a0/ss = -1.0x +0.0y
 p9a0/corner_x = 520
-p9a0/corner_y = -317
+p9a0/corner_y = -317.00000000000006
 p9a0/coffset = 0
 
 p9a1/dim1 = 9
@@ -877,7 +877,7 @@ p9a1/max_ss = 127
 p9a1/fs = +0.0x +1.0y
 p9a1/ss = -1.0x +0.0y
 p9a1/corner_x = 454
-p9a1/corner_y = -317
+p9a1/corner_y = -317.00000000000006
 p9a1/coffset = 0
 
 p9a2/dim1 = 9
@@ -888,7 +888,7 @@ p9a2/max_ss = 191
 p9a2/fs = +0.0x +1.0y
 p9a2/ss = -1.0x +0.0y
 p9a2/corner_x = 388
-p9a2/corner_y = -317
+p9a2/corner_y = -317.00000000000006
 p9a2/coffset = 0
 
 p9a3/dim1 = 9
@@ -898,8 +898,8 @@ p9a3/min_ss = 192
 p9a3/max_ss = 255
 p9a3/fs = +0.0x +1.0y
 p9a3/ss = -1.0x +0.0y
-p9a3/corner_x = 322
-p9a3/corner_y = -317
+p9a3/corner_x = 322.00000000000006
+p9a3/corner_y = -317.00000000000006
 p9a3/coffset = 0
 
 p9a4/dim1 = 9
@@ -909,8 +909,8 @@ p9a4/min_ss = 256
 p9a4/max_ss = 319
 p9a4/fs = +0.0x +1.0y
 p9a4/ss = -1.0x +0.0y
-p9a4/corner_x = 256
-p9a4/corner_y = -317
+p9a4/corner_x = 256.00000000000006
+p9a4/corner_y = -317.00000000000006
 p9a4/coffset = 0
 
 p9a5/dim1 = 9
@@ -920,8 +920,8 @@ p9a5/min_ss = 320
 p9a5/max_ss = 383
 p9a5/fs = +0.0x +1.0y
 p9a5/ss = -1.0x +0.0y
-p9a5/corner_x = 190
-p9a5/corner_y = -317
+p9a5/corner_x = 190.00000000000003
+p9a5/corner_y = -317.00000000000006
 p9a5/coffset = 0
 
 p9a6/dim1 = 9
@@ -931,8 +931,8 @@ p9a6/min_ss = 384
 p9a6/max_ss = 447
 p9a6/fs = +0.0x +1.0y
 p9a6/ss = -1.0x +0.0y
-p9a6/corner_x = 124
-p9a6/corner_y = -317
+p9a6/corner_x = 124.00000000000007
+p9a6/corner_y = -317.00000000000006
 p9a6/coffset = 0
 
 p9a7/dim1 = 9
@@ -942,8 +942,8 @@ p9a7/min_ss = 448
 p9a7/max_ss = 511
 p9a7/fs = +0.0x +1.0y
 p9a7/ss = -1.0x +0.0y
-p9a7/corner_x = 58
-p9a7/corner_y = -317
+p9a7/corner_x = 58.000000000000064
+p9a7/corner_y = -317.00000000000006
 p9a7/coffset = 0
 
 p10a0/dim1 = 10
@@ -986,7 +986,7 @@ p10a3/min_ss = 192
 p10a3/max_ss = 255
 p10a3/fs = +0.0x +1.0y
 p10a3/ss = -1.0x +0.0y
-p10a3/corner_x = 322
+p10a3/corner_x = 322.00000000000006
 p10a3/corner_y = -474
 p10a3/coffset = 0
 
@@ -997,7 +997,7 @@ p10a4/min_ss = 256
 p10a4/max_ss = 319
 p10a4/fs = +0.0x +1.0y
 p10a4/ss = -1.0x +0.0y
-p10a4/corner_x = 256
+p10a4/corner_x = 256.00000000000006
 p10a4/corner_y = -474
 p10a4/coffset = 0
 
@@ -1008,7 +1008,7 @@ p10a5/min_ss = 320
 p10a5/max_ss = 383
 p10a5/fs = +0.0x +1.0y
 p10a5/ss = -1.0x +0.0y
-p10a5/corner_x = 190
+p10a5/corner_x = 190.00000000000003
 p10a5/corner_y = -474
 p10a5/coffset = 0
 
@@ -1019,7 +1019,7 @@ p10a6/min_ss = 384
 p10a6/max_ss = 447
 p10a6/fs = +0.0x +1.0y
 p10a6/ss = -1.0x +0.0y
-p10a6/corner_x = 124
+p10a6/corner_x = 124.00000000000007
 p10a6/corner_y = -474
 p10a6/coffset = 0
 
@@ -1030,7 +1030,7 @@ p10a7/min_ss = 448
 p10a7/max_ss = 511
 p10a7/fs = +0.0x +1.0y
 p10a7/ss = -1.0x +0.0y
-p10a7/corner_x = 58
+p10a7/corner_x = 58.000000000000064
 p10a7/corner_y = -474
 p10a7/coffset = 0
 
@@ -1074,7 +1074,7 @@ p11a3/min_ss = 192
 p11a3/max_ss = 255
 p11a3/fs = +0.0x +1.0y
 p11a3/ss = -1.0x +0.0y
-p11a3/corner_x = 322
+p11a3/corner_x = 322.00000000000006
 p11a3/corner_y = -631
 p11a3/coffset = 0
 
@@ -1085,7 +1085,7 @@ p11a4/min_ss = 256
 p11a4/max_ss = 319
 p11a4/fs = +0.0x +1.0y
 p11a4/ss = -1.0x +0.0y
-p11a4/corner_x = 256
+p11a4/corner_x = 256.00000000000006
 p11a4/corner_y = -631
 p11a4/coffset = 0
 
@@ -1096,7 +1096,7 @@ p11a5/min_ss = 320
 p11a5/max_ss = 383
 p11a5/fs = +0.0x +1.0y
 p11a5/ss = -1.0x +0.0y
-p11a5/corner_x = 190
+p11a5/corner_x = 190.00000000000003
 p11a5/corner_y = -631
 p11a5/coffset = 0
 
@@ -1107,7 +1107,7 @@ p11a6/min_ss = 384
 p11a6/max_ss = 447
 p11a6/fs = +0.0x +1.0y
 p11a6/ss = -1.0x +0.0y
-p11a6/corner_x = 124
+p11a6/corner_x = 124.00000000000007
 p11a6/corner_y = -631
 p11a6/coffset = 0
 
@@ -1118,7 +1118,7 @@ p11a7/min_ss = 448
 p11a7/max_ss = 511
 p11a7/fs = +0.0x +1.0y
 p11a7/ss = -1.0x +0.0y
-p11a7/corner_x = 58
+p11a7/corner_x = 58.000000000000064
 p11a7/corner_y = -631
 p11a7/coffset = 0
 
@@ -1140,7 +1140,7 @@ p12a1/min_ss = 64
 p12a1/max_ss = 127
 p12a1/fs = +0.0x +1.0y
 p12a1/ss = -1.0x +0.0y
-p12a1/corner_x = 476.5
+p12a1/corner_x = 476.49999999999994
 p12a1/corner_y = 475
 p12a1/coffset = 0
 
@@ -1184,7 +1184,7 @@ p12a5/min_ss = 320
 p12a5/max_ss = 383
 p12a5/fs = +0.0x +1.0y
 p12a5/ss = -1.0x +0.0y
-p12a5/corner_x = 212.5
+p12a5/corner_x = 212.49999999999997
 p12a5/corner_y = 475
 p12a5/coffset = 0
 
@@ -1195,7 +1195,7 @@ p12a6/min_ss = 384
 p12a6/max_ss = 447
 p12a6/fs = +0.0x +1.0y
 p12a6/ss = -1.0x +0.0y
-p12a6/corner_x = 146.5
+p12a6/corner_x = 146.50000000000003
 p12a6/corner_y = 475
 p12a6/coffset = 0
 
@@ -1206,7 +1206,7 @@ p12a7/min_ss = 448
 p12a7/max_ss = 511
 p12a7/fs = +0.0x +1.0y
 p12a7/ss = -1.0x +0.0y
-p12a7/corner_x = 80.5
+p12a7/corner_x = 80.50000000000001
 p12a7/corner_y = 475
 p12a7/coffset = 0
 
@@ -1218,7 +1218,7 @@ p13a0/max_ss = 63
 p13a0/fs = +0.0x +1.0y
 p13a0/ss = -1.0x +0.0y
 p13a0/corner_x = 542.5
-p13a0/corner_y = 318
+p13a0/corner_y = 317.99999999999994
 p13a0/coffset = 0
 
 p13a1/dim1 = 13
@@ -1228,8 +1228,8 @@ p13a1/min_ss = 64
 p13a1/max_ss = 127
 p13a1/fs = +0.0x +1.0y
 p13a1/ss = -1.0x +0.0y
-p13a1/corner_x = 476.5
-p13a1/corner_y = 318
+p13a1/corner_x = 476.49999999999994
+p13a1/corner_y = 317.99999999999994
 p13a1/coffset = 0
 
 p13a2/dim1 = 13
@@ -1240,7 +1240,7 @@ p13a2/max_ss = 191
 p13a2/fs = +0.0x +1.0y
 p13a2/ss = -1.0x +0.0y
 p13a2/corner_x = 410.5
-p13a2/corner_y = 318
+p13a2/corner_y = 317.99999999999994
 p13a2/coffset = 0
 
 p13a3/dim1 = 13
@@ -1251,7 +1251,7 @@ p13a3/max_ss = 255
 p13a3/fs = +0.0x +1.0y
 p13a3/ss = -1.0x +0.0y
 p13a3/corner_x = 344.5
-p13a3/corner_y = 318
+p13a3/corner_y = 317.99999999999994
 p13a3/coffset = 0
 
 p13a4/dim1 = 13
@@ -1262,7 +1262,7 @@ p13a4/max_ss = 319
 p13a4/fs = +0.0x +1.0y
 p13a4/ss = -1.0x +0.0y
 p13a4/corner_x = 278.5
-p13a4/corner_y = 318
+p13a4/corner_y = 317.99999999999994
 p13a4/coffset = 0
 
 p13a5/dim1 = 13
@@ -1272,8 +1272,8 @@ p13a5/min_ss = 320
 p13a5/max_ss = 383
 p13a5/fs = +0.0x +1.0y
 p13a5/ss = -1.0x +0.0y
-p13a5/corner_x = 212.5
-p13a5/corner_y = 318
+p13a5/corner_x = 212.49999999999997
+p13a5/corner_y = 317.99999999999994
 p13a5/coffset = 0
 
 p13a6/dim1 = 13
@@ -1283,8 +1283,8 @@ p13a6/min_ss = 384
 p13a6/max_ss = 447
 p13a6/fs = +0.0x +1.0y
 p13a6/ss = -1.0x +0.0y
-p13a6/corner_x = 146.5
-p13a6/corner_y = 318
+p13a6/corner_x = 146.50000000000003
+p13a6/corner_y = 317.99999999999994
 p13a6/coffset = 0
 
 p13a7/dim1 = 13
@@ -1294,8 +1294,8 @@ p13a7/min_ss = 448
 p13a7/max_ss = 511
 p13a7/fs = +0.0x +1.0y
 p13a7/ss = -1.0x +0.0y
-p13a7/corner_x = 80.5
-p13a7/corner_y = 318
+p13a7/corner_x = 80.50000000000001
+p13a7/corner_y = 317.99999999999994
 p13a7/coffset = 0
 
 p14a0/dim1 = 14
@@ -1306,7 +1306,7 @@ p14a0/max_ss = 63
 p14a0/fs = +0.0x +1.0y
 p14a0/ss = -1.0x +0.0y
 p14a0/corner_x = 542.5
-p14a0/corner_y = 161
+p14a0/corner_y = 160.99999999999994
 p14a0/coffset = 0
 
 p14a1/dim1 = 14
@@ -1316,8 +1316,8 @@ p14a1/min_ss = 64
 p14a1/max_ss = 127
 p14a1/fs = +0.0x +1.0y
 p14a1/ss = -1.0x +0.0y
-p14a1/corner_x = 476.5
-p14a1/corner_y = 161
+p14a1/corner_x = 476.49999999999994
+p14a1/corner_y = 160.99999999999994
 p14a1/coffset = 0
 
 p14a2/dim1 = 14
@@ -1328,7 +1328,7 @@ p14a2/max_ss = 191
 p14a2/fs = +0.0x +1.0y
 p14a2/ss = -1.0x +0.0y
 p14a2/corner_x = 410.5
-p14a2/corner_y = 161
+p14a2/corner_y = 160.99999999999994
 p14a2/coffset = 0
 
 p14a3/dim1 = 14
@@ -1339,7 +1339,7 @@ p14a3/max_ss = 255
 p14a3/fs = +0.0x +1.0y
 p14a3/ss = -1.0x +0.0y
 p14a3/corner_x = 344.5
-p14a3/corner_y = 161
+p14a3/corner_y = 160.99999999999994
 p14a3/coffset = 0
 
 p14a4/dim1 = 14
@@ -1350,7 +1350,7 @@ p14a4/max_ss = 319
 p14a4/fs = +0.0x +1.0y
 p14a4/ss = -1.0x +0.0y
 p14a4/corner_x = 278.5
-p14a4/corner_y = 161
+p14a4/corner_y = 160.99999999999994
 p14a4/coffset = 0
 
 p14a5/dim1 = 14
@@ -1360,8 +1360,8 @@ p14a5/min_ss = 320
 p14a5/max_ss = 383
 p14a5/fs = +0.0x +1.0y
 p14a5/ss = -1.0x +0.0y
-p14a5/corner_x = 212.5
-p14a5/corner_y = 161
+p14a5/corner_x = 212.49999999999997
+p14a5/corner_y = 160.99999999999994
 p14a5/coffset = 0
 
 p14a6/dim1 = 14
@@ -1371,8 +1371,8 @@ p14a6/min_ss = 384
 p14a6/max_ss = 447
 p14a6/fs = +0.0x +1.0y
 p14a6/ss = -1.0x +0.0y
-p14a6/corner_x = 146.5
-p14a6/corner_y = 161
+p14a6/corner_x = 146.50000000000003
+p14a6/corner_y = 160.99999999999994
 p14a6/coffset = 0
 
 p14a7/dim1 = 14
@@ -1382,8 +1382,8 @@ p14a7/min_ss = 448
 p14a7/max_ss = 511
 p14a7/fs = +0.0x +1.0y
 p14a7/ss = -1.0x +0.0y
-p14a7/corner_x = 80.5
-p14a7/corner_y = 161
+p14a7/corner_x = 80.50000000000001
+p14a7/corner_y = 160.99999999999994
 p14a7/coffset = 0
 
 p15a0/dim1 = 15
@@ -1394,7 +1394,7 @@ p15a0/max_ss = 63
 p15a0/fs = +0.0x +1.0y
 p15a0/ss = -1.0x +0.0y
 p15a0/corner_x = 542.5
-p15a0/corner_y = 4
+p15a0/corner_y = 3.9999999999999756
 p15a0/coffset = 0
 
 p15a1/dim1 = 15
@@ -1404,8 +1404,8 @@ p15a1/min_ss = 64
 p15a1/max_ss = 127
 p15a1/fs = +0.0x +1.0y
 p15a1/ss = -1.0x +0.0y
-p15a1/corner_x = 476.5
-p15a1/corner_y = 4
+p15a1/corner_x = 476.49999999999994
+p15a1/corner_y = 3.9999999999999756
 p15a1/coffset = 0
 
 p15a2/dim1 = 15
@@ -1416,7 +1416,7 @@ p15a2/max_ss = 191
 p15a2/fs = +0.0x +1.0y
 p15a2/ss = -1.0x +0.0y
 p15a2/corner_x = 410.5
-p15a2/corner_y = 4
+p15a2/corner_y = 3.9999999999999756
 p15a2/coffset = 0
 
 p15a3/dim1 = 15
@@ -1427,7 +1427,7 @@ p15a3/max_ss = 255
 p15a3/fs = +0.0x +1.0y
 p15a3/ss = -1.0x +0.0y
 p15a3/corner_x = 344.5
-p15a3/corner_y = 4
+p15a3/corner_y = 3.9999999999999756
 p15a3/coffset = 0
 
 p15a4/dim1 = 15
@@ -1438,7 +1438,7 @@ p15a4/max_ss = 319
 p15a4/fs = +0.0x +1.0y
 p15a4/ss = -1.0x +0.0y
 p15a4/corner_x = 278.5
-p15a4/corner_y = 4
+p15a4/corner_y = 3.9999999999999756
 p15a4/coffset = 0
 
 p15a5/dim1 = 15
@@ -1448,8 +1448,8 @@ p15a5/min_ss = 320
 p15a5/max_ss = 383
 p15a5/fs = +0.0x +1.0y
 p15a5/ss = -1.0x +0.0y
-p15a5/corner_x = 212.5
-p15a5/corner_y = 4
+p15a5/corner_x = 212.49999999999997
+p15a5/corner_y = 3.9999999999999756
 p15a5/coffset = 0
 
 p15a6/dim1 = 15
@@ -1459,8 +1459,8 @@ p15a6/min_ss = 384
 p15a6/max_ss = 447
 p15a6/fs = +0.0x +1.0y
 p15a6/ss = -1.0x +0.0y
-p15a6/corner_x = 146.5
-p15a6/corner_y = 4
+p15a6/corner_x = 146.50000000000003
+p15a6/corner_y = 3.9999999999999756
 p15a6/coffset = 0
 
 p15a7/dim1 = 15
@@ -1470,7 +1470,7 @@ p15a7/min_ss = 448
 p15a7/max_ss = 511
 p15a7/fs = +0.0x +1.0y
 p15a7/ss = -1.0x +0.0y
-p15a7/corner_x = 80.5
-p15a7/corner_y = 4
+p15a7/corner_x = 80.50000000000001
+p15a7/corner_y = 3.9999999999999756
 p15a7/coffset = 0
 

@@ -114,7 +114,7 @@ p0a6/min_ss = 384
 p0a6/max_ss = 447
 p0a6/fs = +0.0x +1.0y
 p0a6/ss = -1.0x +0.0y
-p0a6/corner_x = 130
+p0a6/corner_x = 130.00000000000003
 p0a6/corner_y = 474
 p0a6/coffset = 0
 
@@ -125,7 +125,7 @@ p0a7/min_ss = 448
 p0a7/max_ss = 511
 p0a7/fs = +0.0x +1.0y
 p0a7/ss = -1.0x +0.0y
-p0a7/corner_x = 64
+p0a7/corner_x = 64.00000000000003
 p0a7/corner_y = 474
 p0a7/coffset = 0
 
@@ -290,7 +290,7 @@ p2a6/min_ss = 384
 p2a6/max_ss = 447
 p2a6/fs = +0.0x +1.0y
 p2a6/ss = -1.0x +0.0y
-p2a6/corner_x = 130
+p2a6/corner_x = 130.00000000000003
 p2a6/corner_y = 316
 p2a6/coffset = 0
 
@@ -301,7 +301,7 @@ p2a7/min_ss = 448
 p2a7/max_ss = 511
 p2a7/fs = +0.0x +1.0y
 p2a7/ss = -1.0x +0.0y
-p2a7/corner_x = 64
+p2a7/corner_x = 64.00000000000003
 p2a7/corner_y = 316
 p2a7/coffset = 0
 
@@ -466,7 +466,7 @@ p4a6/min_ss = 384
 p4a6/max_ss = 447
 p4a6/fs = +0.0x +1.0y
 p4a6/ss = -1.0x +0.0y
-p4a6/corner_x = 130
+p4a6/corner_x = 130.00000000000003
 p4a6/corner_y = 158
 p4a6/coffset = 0
 
@@ -477,7 +477,7 @@ p4a7/min_ss = 448
 p4a7/max_ss = 511
 p4a7/fs = +0.0x +1.0y
 p4a7/ss = -1.0x +0.0y
-p4a7/corner_x = 64
+p4a7/corner_x = 64.00000000000003
 p4a7/corner_y = 158
 p4a7/coffset = 0
 
@@ -642,7 +642,7 @@ p6a6/min_ss = 384
 p6a6/max_ss = 447
 p6a6/fs = +0.0x +1.0y
 p6a6/ss = -1.0x +0.0y
-p6a6/corner_x = 130
+p6a6/corner_x = 130.00000000000003
 p6a6/corner_y = 0
 p6a6/coffset = 0
 
@@ -653,7 +653,7 @@ p6a7/min_ss = 448
 p6a7/max_ss = 511
 p6a7/fs = +0.0x +1.0y
 p6a7/ss = -1.0x +0.0y
-p6a7/corner_x = 64
+p6a7/corner_x = 64.00000000000003
 p6a7/corner_y = 0
 p6a7/coffset = 0
 

@@ -73,8 +73,8 @@ p0a0/min_ss = 224
 p0a0/max_ss = 255
 p0a0/fs = +1.0x +0.0y
 p0a0/ss = +0.0x +1.0y
-p0a0/corner_x = -501.2
-p0a0/corner_y = 566
+p0a0/corner_x = -501.2000000000001
+p0a0/corner_y = 565.9999999999999
 p0a0/coffset = 0
 
 p0a1/dim1 = 0
@@ -84,8 +84,8 @@ p0a1/min_ss = 192
 p0a1/max_ss = 223
 p0a1/fs = +1.0x +0.0y
 p0a1/ss = +0.0x +1.0y
-p0a1/corner_x = -501.2
-p0a1/corner_y = 530
+p0a1/corner_x = -501.2000000000001
+p0a1/corner_y = 529.9999999999999
 p0a1/coffset = 0
 
 p0a2/dim1 = 0
@@ -95,7 +95,7 @@ p0a2/min_ss = 160
 p0a2/max_ss = 191
 p0a2/fs = +1.0x +0.0y
 p0a2/ss = +0.0x +1.0y
-p0a2/corner_x = -501.2
+p0a2/corner_x = -501.2000000000001
 p0a2/corner_y = 494
 p0a2/coffset = 0
 
@@ -106,8 +106,8 @@ p0a3/min_ss = 128
 p0a3/max_ss = 159
 p0a3/fs = +1.0x +0.0y
 p0a3/ss = +0.0x +1.0y
-p0a3/corner_x = -501.2
-p0a3/corner_y = 458
+p0a3/corner_x = -501.2000000000001
+p0a3/corner_y = 457.99999999999994
 p0a3/coffset = 0
 
 p0a4/dim1 = 0
@@ -117,8 +117,8 @@ p0a4/min_ss = 96
 p0a4/max_ss = 127
 p0a4/fs = +1.0x +0.0y
 p0a4/ss = +0.0x +1.0y
-p0a4/corner_x = -501.2
-p0a4/corner_y = 422
+p0a4/corner_x = -501.2000000000001
+p0a4/corner_y = 421.99999999999994
 p0a4/coffset = 0
 
 p0a5/dim1 = 0
@@ -128,8 +128,8 @@ p0a5/min_ss = 64
 p0a5/max_ss = 95
 p0a5/fs = +1.0x +0.0y
 p0a5/ss = +0.0x +1.0y
-p0a5/corner_x = -501.2
-p0a5/corner_y = 386
+p0a5/corner_x = -501.2000000000001
+p0a5/corner_y = 385.9999999999999
 p0a5/coffset = 0
 
 p0a6/dim1 = 0
@@ -139,8 +139,8 @@ p0a6/min_ss = 32
 p0a6/max_ss = 63
 p0a6/fs = +1.0x +0.0y
 p0a6/ss = +0.0x +1.0y
-p0a6/corner_x = -501.2
-p0a6/corner_y = 350
+p0a6/corner_x = -501.2000000000001
+p0a6/corner_y = 349.99999999999994
 p0a6/coffset = 0
 
 p0a7/dim1 = 0
@@ -150,8 +150,8 @@ p0a7/min_ss = 0
 p0a7/max_ss = 31
 p0a7/fs = +1.0x +0.0y
 p0a7/ss = +0.0x +1.0y
-p0a7/corner_x = -501.2
-p0a7/corner_y = 314
+p0a7/corner_x = -501.2000000000001
+p0a7/corner_y = 313.99999999999994
 p0a7/coffset = 0
 
 p0a8/dim1 = 0
@@ -161,8 +161,8 @@ p0a8/min_ss = 0
 p0a8/max_ss = 31
 p0a8/fs = +1.0x +0.0y
 p0a8/ss = +0.0x +1.0y
-p0a8/corner_x = -369.2
-p0a8/corner_y = 314
+p0a8/corner_x = -369.20000000000005
+p0a8/corner_y = 313.99999999999994
 p0a8/coffset = 0
 
 p0a9/dim1 = 0
@@ -172,8 +172,8 @@ p0a9/min_ss = 32
 p0a9/max_ss = 63
 p0a9/fs = +1.0x +0.0y
 p0a9/ss = +0.0x +1.0y
-p0a9/corner_x = -369.2
-p0a9/corner_y = 350
+p0a9/corner_x = -369.20000000000005
+p0a9/corner_y = 349.99999999999994
 p0a9/coffset = 0
 
 p0a10/dim1 = 0
@@ -183,8 +183,8 @@ p0a10/min_ss = 64
 p0a10/max_ss = 95
 p0a10/fs = +1.0x +0.0y
 p0a10/ss = +0.0x +1.0y
-p0a10/corner_x = -369.2
-p0a10/corner_y = 386
+p0a10/corner_x = -369.20000000000005
+p0a10/corner_y = 385.9999999999999
 p0a10/coffset = 0
 
 p0a11/dim1 = 0
@@ -194,8 +194,8 @@ p0a11/min_ss = 96
 p0a11/max_ss = 127
 p0a11/fs = +1.0x +0.0y
 p0a11/ss = +0.0x +1.0y
-p0a11/corner_x = -369.2
-p0a11/corner_y = 422
+p0a11/corner_x = -369.20000000000005
+p0a11/corner_y = 421.99999999999994
 p0a11/coffset = 0
 
 p0a12/dim1 = 0
@@ -205,8 +205,8 @@ p0a12/min_ss = 128
 p0a12/max_ss = 159
 p0a12/fs = +1.0x +0.0y
 p0a12/ss = +0.0x +1.0y
-p0a12/corner_x = -369.2
-p0a12/corner_y = 458
+p0a12/corner_x = -369.20000000000005
+p0a12/corner_y = 457.99999999999994
 p0a12/coffset = 0
 
 p0a13/dim1 = 0
@@ -216,7 +216,7 @@ p0a13/min_ss = 160
 p0a13/max_ss = 191
 p0a13/fs = +1.0x +0.0y
 p0a13/ss = +0.0x +1.0y
-p0a13/corner_x = -369.2
+p0a13/corner_x = -369.20000000000005
 p0a13/corner_y = 494
 p0a13/coffset = 0
 
@@ -227,8 +227,8 @@ p0a14/min_ss = 192
 p0a14/max_ss = 223
 p0a14/fs = +1.0x +0.0y
 p0a14/ss = +0.0x +1.0y
-p0a14/corner_x = -369.2
-p0a14/corner_y = 530
+p0a14/corner_x = -369.20000000000005
+p0a14/corner_y = 529.9999999999999
 p0a14/coffset = 0
 
 p0a15/dim1 = 0
@@ -238,8 +238,8 @@ p0a15/min_ss = 224
 p0a15/max_ss = 255
 p0a15/fs = +1.0x +0.0y
 p0a15/ss = +0.0x +1.0y
-p0a15/corner_x = -369.2
-p0a15/corner_y = 566
+p0a15/corner_x = -369.20000000000005
+p0a15/corner_y = 565.9999999999999
 p0a15/coffset = 0
 
 p1a0/dim1 = 1
@@ -249,8 +249,8 @@ p1a0/min_ss = 224
 p1a0/max_ss = 255
 p1a0/fs = +1.0x +0.0y
 p1a0/ss = +0.0x +1.0y
-p1a0/corner_x = -501.2
-p1a0/corner_y = 278
+p1a0/corner_x = -501.2000000000001
+p1a0/corner_y = 277.9999999999999
 p1a0/coffset = 0
 
 p1a1/dim1 = 1
@@ -260,8 +260,8 @@ p1a1/min_ss = 192
 p1a1/max_ss = 223
 p1a1/fs = +1.0x +0.0y
 p1a1/ss = +0.0x +1.0y
-p1a1/corner_x = -501.2
-p1a1/corner_y = 242
+p1a1/corner_x = -501.2000000000001
+p1a1/corner_y = 241.99999999999991
 p1a1/coffset = 0
 
 p1a2/dim1 = 1
@@ -271,8 +271,8 @@ p1a2/min_ss = 160
 p1a2/max_ss = 191
 p1a2/fs = +1.0x +0.0y
 p1a2/ss = +0.0x +1.0y
-p1a2/corner_x = -501.2
-p1a2/corner_y = 206
+p1a2/corner_x = -501.2000000000001
+p1a2/corner_y = 205.99999999999991
 p1a2/coffset = 0
 
 p1a3/dim1 = 1
@@ -282,8 +282,8 @@ p1a3/min_ss = 128
 p1a3/max_ss = 159
 p1a3/fs = +1.0x +0.0y
 p1a3/ss = +0.0x +1.0y
-p1a3/corner_x = -501.2
-p1a3/corner_y = 170
+p1a3/corner_x = -501.2000000000001
+p1a3/corner_y = 169.99999999999991
 p1a3/coffset = 0
 
 p1a4/dim1 = 1
@@ -293,8 +293,8 @@ p1a4/min_ss = 96
 p1a4/max_ss = 127
 p1a4/fs = +1.0x +0.0y
 p1a4/ss = +0.0x +1.0y
-p1a4/corner_x = -501.2
-p1a4/corner_y = 134
+p1a4/corner_x = -501.2000000000001
+p1a4/corner_y = 133.99999999999991
 p1a4/coffset = 0
 
 p1a5/dim1 = 1
@@ -304,8 +304,8 @@ p1a5/min_ss = 64
 p1a5/max_ss = 95
 p1a5/fs = +1.0x +0.0y
 p1a5/ss = +0.0x +1.0y
-p1a5/corner_x = -501.2
-p1a5/corner_y = 98
+p1a5/corner_x = -501.2000000000001
+p1a5/corner_y = 97.99999999999991
 p1a5/coffset = 0
 
 p1a6/dim1 = 1
@@ -315,8 +315,8 @@ p1a6/min_ss = 32
 p1a6/max_ss = 63
 p1a6/fs = +1.0x +0.0y
 p1a6/ss = +0.0x +1.0y
-p1a6/corner_x = -501.2
-p1a6/corner_y = 62
+p1a6/corner_x = -501.2000000000001
+p1a6/corner_y = 61.999999999999915
 p1a6/coffset = 0
 
 p1a7/dim1 = 1
@@ -326,8 +326,8 @@ p1a7/min_ss = 0
 p1a7/max_ss = 31
 p1a7/fs = +1.0x +0.0y
 p1a7/ss = +0.0x +1.0y
-p1a7/corner_x = -501.2
-p1a7/corner_y = 26
+p1a7/corner_x = -501.2000000000001
+p1a7/corner_y = 25.99999999999994
 p1a7/coffset = 0
 
 p1a8/dim1 = 1
@@ -337,8 +337,8 @@ p1a8/min_ss = 0
 p1a8/max_ss = 31
 p1a8/fs = +1.0x +0.0y
 p1a8/ss = +0.0x +1.0y
-p1a8/corner_x = -369.2
-p1a8/corner_y = 26
+p1a8/corner_x = -369.20000000000005
+p1a8/corner_y = 25.99999999999994
 p1a8/coffset = 0
 
 p1a9/dim1 = 1
@@ -348,8 +348,8 @@ p1a9/min_ss = 32
 p1a9/max_ss = 63
 p1a9/fs = +1.0x +0.0y
 p1a9/ss = +0.0x +1.0y
-p1a9/corner_x = -369.2
-p1a9/corner_y = 62
+p1a9/corner_x = -369.20000000000005
+p1a9/corner_y = 61.999999999999915
 p1a9/coffset = 0
 
 p1a10/dim1 = 1
@@ -359,8 +359,8 @@ p1a10/min_ss = 64
 p1a10/max_ss = 95
 p1a10/fs = +1.0x +0.0y
 p1a10/ss = +0.0x +1.0y
-p1a10/corner_x = -369.2
-p1a10/corner_y = 98
+p1a10/corner_x = -369.20000000000005
+p1a10/corner_y = 97.99999999999991
 p1a10/coffset = 0
 
 p1a11/dim1 = 1
@@ -370,8 +370,8 @@ p1a11/min_ss = 96
 p1a11/max_ss = 127
 p1a11/fs = +1.0x +0.0y
 p1a11/ss = +0.0x +1.0y
-p1a11/corner_x = -369.2
-p1a11/corner_y = 134
+p1a11/corner_x = -369.20000000000005
+p1a11/corner_y = 133.99999999999991
 p1a11/coffset = 0
 
 p1a12/dim1 = 1
@@ -381,8 +381,8 @@ p1a12/min_ss = 128
 p1a12/max_ss = 159
 p1a12/fs = +1.0x +0.0y
 p1a12/ss = +0.0x +1.0y
-p1a12/corner_x = -369.2
-p1a12/corner_y = 170
+p1a12/corner_x = -369.20000000000005
+p1a12/corner_y = 169.99999999999991
 p1a12/coffset = 0
 
 p1a13/dim1 = 1
@@ -392,8 +392,8 @@ p1a13/min_ss = 160
 p1a13/max_ss = 191
 p1a13/fs = +1.0x +0.0y
 p1a13/ss = +0.0x +1.0y
-p1a13/corner_x = -369.2
-p1a13/corner_y = 206
+p1a13/corner_x = -369.20000000000005
+p1a13/corner_y = 205.99999999999991
 p1a13/coffset = 0
 
 p1a14/dim1 = 1
@@ -403,8 +403,8 @@ p1a14/min_ss = 192
 p1a14/max_ss = 223
 p1a14/fs = +1.0x +0.0y
 p1a14/ss = +0.0x +1.0y
-p1a14/corner_x = -369.2
-p1a14/corner_y = 242
+p1a14/corner_x = -369.20000000000005
+p1a14/corner_y = 241.99999999999991
 p1a14/coffset = 0
 
 p1a15/dim1 = 1
@@ -414,8 +414,8 @@ p1a15/min_ss = 224
 p1a15/max_ss = 255
 p1a15/fs = +1.0x +0.0y
 p1a15/ss = +0.0x +1.0y
-p1a15/corner_x = -369.2
-p1a15/corner_y = 278
+p1a15/corner_x = -369.20000000000005
+p1a15/corner_y = 277.9999999999999
 p1a15/coffset = 0
 
 p2a0/dim1 = 2
@@ -425,8 +425,8 @@ p2a0/min_ss = 224
 p2a0/max_ss = 255
 p2a0/fs = +1.0x +0.0y
 p2a0/ss = +0.0x +1.0y
-p2a0/corner_x = -237.2
-p2a0/corner_y = 278
+p2a0/corner_x = -237.20000000000002
+p2a0/corner_y = 277.9999999999999
 p2a0/coffset = 0
 
 p2a1/dim1 = 2
@@ -436,8 +436,8 @@ p2a1/min_ss = 192
 p2a1/max_ss = 223
 p2a1/fs = +1.0x +0.0y
 p2a1/ss = +0.0x +1.0y
-p2a1/corner_x = -237.2
-p2a1/corner_y = 242
+p2a1/corner_x = -237.20000000000002
+p2a1/corner_y = 241.99999999999991
 p2a1/coffset = 0
 
 p2a2/dim1 = 2
@@ -447,8 +447,8 @@ p2a2/min_ss = 160
 p2a2/max_ss = 191
 p2a2/fs = +1.0x +0.0y
 p2a2/ss = +0.0x +1.0y
-p2a2/corner_x = -237.2
-p2a2/corner_y = 206
+p2a2/corner_x = -237.20000000000002
+p2a2/corner_y = 205.99999999999991
 p2a2/coffset = 0
 
 p2a3/dim1 = 2
@@ -458,8 +458,8 @@ p2a3/min_ss = 128
 p2a3/max_ss = 159
 p2a3/fs = +1.0x +0.0y
 p2a3/ss = +0.0x +1.0y
-p2a3/corner_x = -237.2
-p2a3/corner_y = 170
+p2a3/corner_x = -237.20000000000002
+p2a3/corner_y = 169.99999999999991
 p2a3/coffset = 0
 
 p2a4/dim1 = 2
@@ -469,8 +469,8 @@ p2a4/min_ss = 96
 p2a4/max_ss = 127
 p2a4/fs = +1.0x +0.0y
 p2a4/ss = +0.0x +1.0y
-p2a4/corner_x = -237.2
-p2a4/corner_y = 134
+p2a4/corner_x = -237.20000000000002
+p2a4/corner_y = 133.99999999999991
 p2a4/coffset = 0
 
 p2a5/dim1 = 2
@@ -480,8 +480,8 @@ p2a5/min_ss = 64
 p2a5/max_ss = 95
 p2a5/fs = +1.0x +0.0y
 p2a5/ss = +0.0x +1.0y
-p2a5/corner_x = -237.2
-p2a5/corner_y = 98
+p2a5/corner_x = -237.20000000000002
+p2a5/corner_y = 97.99999999999991
 p2a5/coffset = 0
 
 p2a6/dim1 = 2
@@ -491,8 +491,8 @@ p2a6/min_ss = 32
 p2a6/max_ss = 63
 p2a6/fs = +1.0x +0.0y
 p2a6/ss = +0.0x +1.0y
-p2a6/corner_x = -237.2
-p2a6/corner_y = 62
+p2a6/corner_x = -237.20000000000002
+p2a6/corner_y = 61.999999999999915
 p2a6/coffset = 0
 
 p2a7/dim1 = 2
@@ -502,8 +502,8 @@ p2a7/min_ss = 0
 p2a7/max_ss = 31
 p2a7/fs = +1.0x +0.0y
 p2a7/ss = +0.0x +1.0y
-p2a7/corner_x = -237.2
-p2a7/corner_y = 26
+p2a7/corner_x = -237.20000000000002
+p2a7/corner_y = 25.99999999999994
 p2a7/coffset = 0
 
 p2a8/dim1 = 2
@@ -514,7 +514,7 @@ p2a8/max_ss = 31
 p2a8/fs = +1.0x +0.0y
 p2a8/ss = +0.0x +1.0y
 p2a8/corner_x = -105.2
-p2a8/corner_y = 26
+p2a8/corner_y = 25.99999999999994
 p2a8/coffset = 0
 
 p2a9/dim1 = 2
@@ -525,7 +525,7 @@ p2a9/max_ss = 63
 p2a9/fs = +1.0x +0.0y
 p2a9/ss = +0.0x +1.0y
 p2a9/corner_x = -105.2
-p2a9/corner_y = 62
+p2a9/corner_y = 61.999999999999915
 p2a9/coffset = 0
 
 p2a10/dim1 = 2
@@ -536,7 +536,7 @@ p2a10/max_ss = 95
 p2a10/fs = +1.0x +0.0y
 p2a10/ss = +0.0x +1.0y
 p2a10/corner_x = -105.2
-p2a10/corner_y = 98
+p2a10/corner_y = 97.99999999999991
 p2a10/coffset = 0
 
 p2a11/dim1 = 2
@@ -547,7 +547,7 @@ p2a11/max_ss = 127
 p2a11/fs = +1.0x +0.0y
 p2a11/ss = +0.0x +1.0y
 p2a11/corner_x = -105.2
-p2a11/corner_y = 134
+p2a11/corner_y = 133.99999999999991
 p2a11/coffset = 0
 
 p2a12/dim1 = 2
@@ -558,7 +558,7 @@ p2a12/max_ss = 159
 p2a12/fs = +1.0x +0.0y
 p2a12/ss = +0.0x +1.0y
 p2a12/corner_x = -105.2
-p2a12/corner_y = 170
+p2a12/corner_y = 169.99999999999991
 p2a12/coffset = 0
 
 p2a13/dim1 = 2
@@ -569,7 +569,7 @@ p2a13/max_ss = 191
 p2a13/fs = +1.0x +0.0y
 p2a13/ss = +0.0x +1.0y
 p2a13/corner_x = -105.2
-p2a13/corner_y = 206
+p2a13/corner_y = 205.99999999999991
 p2a13/coffset = 0
 
 p2a14/dim1 = 2
@@ -580,7 +580,7 @@ p2a14/max_ss = 223
 p2a14/fs = +1.0x +0.0y
 p2a14/ss = +0.0x +1.0y
 p2a14/corner_x = -105.2
-p2a14/corner_y = 242
+p2a14/corner_y = 241.99999999999991
 p2a14/coffset = 0
 
 p2a15/dim1 = 2
@@ -591,7 +591,7 @@ p2a15/max_ss = 255
 p2a15/fs = +1.0x +0.0y
 p2a15/ss = +0.0x +1.0y
 p2a15/corner_x = -105.2
-p2a15/corner_y = 278
+p2a15/corner_y = 277.9999999999999
 p2a15/coffset = 0
 
 p3a0/dim1 = 3
@@ -601,8 +601,8 @@ p3a0/min_ss = 224
 p3a0/max_ss = 255
 p3a0/fs = +1.0x +0.0y
 p3a0/ss = +0.0x +1.0y
-p3a0/corner_x = -237.2
-p3a0/corner_y = 566
+p3a0/corner_x = -237.20000000000002
+p3a0/corner_y = 565.9999999999999
 p3a0/coffset = 0
 
 p3a1/dim1 = 3
@@ -612,8 +612,8 @@ p3a1/min_ss = 192
 p3a1/max_ss = 223
 p3a1/fs = +1.0x +0.0y
 p3a1/ss = +0.0x +1.0y
-p3a1/corner_x = -237.2
-p3a1/corner_y = 530
+p3a1/corner_x = -237.20000000000002
+p3a1/corner_y = 529.9999999999999
 p3a1/coffset = 0
 
 p3a2/dim1 = 3
@@ -623,7 +623,7 @@ p3a2/min_ss = 160
 p3a2/max_ss = 191
 p3a2/fs = +1.0x +0.0y
 p3a2/ss = +0.0x +1.0y
-p3a2/corner_x = -237.2
+p3a2/corner_x = -237.20000000000002
 p3a2/corner_y = 494
 p3a2/coffset = 0
 
@@ -634,8 +634,8 @@ p3a3/min_ss = 128
 p3a3/max_ss = 159
 p3a3/fs = +1.0x +0.0y
 p3a3/ss = +0.0x +1.0y
-p3a3/corner_x = -237.2
-p3a3/corner_y = 458
+p3a3/corner_x = -237.20000000000002
+p3a3/corner_y = 457.99999999999994
 p3a3/coffset = 0
 
 p3a4/dim1 = 3
@@ -645,8 +645,8 @@ p3a4/min_ss = 96
 p3a4/max_ss = 127
 p3a4/fs = +1.0x +0.0y
 p3a4/ss = +0.0x +1.0y
-p3a4/corner_x = -237.2
-p3a4/corner_y = 422
+p3a4/corner_x = -237.20000000000002
+p3a4/corner_y = 421.99999999999994
 p3a4/coffset = 0
 
 p3a5/dim1 = 3
@@ -656,8 +656,8 @@ p3a5/min_ss = 64
 p3a5/max_ss = 95
 p3a5/fs = +1.0x +0.0y
 p3a5/ss = +0.0x +1.0y
-p3a5/corner_x = -237.2
-p3a5/corner_y = 386
+p3a5/corner_x = -237.20000000000002
+p3a5/corner_y = 385.9999999999999
 p3a5/coffset = 0
 
 p3a6/dim1 = 3
@@ -667,8 +667,8 @@ p3a6/min_ss = 32
 p3a6/max_ss = 63
 p3a6/fs = +1.0x +0.0y
 p3a6/ss = +0.0x +1.0y
-p3a6/corner_x = -237.2
-p3a6/corner_y = 350
+p3a6/corner_x = -237.20000000000002
+p3a6/corner_y = 349.99999999999994
 p3a6/coffset = 0
 
 p3a7/dim1 = 3
@@ -678,8 +678,8 @@ p3a7/min_ss = 0
 p3a7/max_ss = 31
 p3a7/fs = +1.0x +0.0y
 p3a7/ss = +0.0x +1.0y
-p3a7/corner_x = -237.2
-p3a7/corner_y = 314
+p3a7/corner_x = -237.20000000000002
+p3a7/corner_y = 313.99999999999994
 p3a7/coffset = 0
 
 p3a8/dim1 = 3
@@ -690,7 +690,7 @@ p3a8/max_ss = 31
 p3a8/fs = +1.0x +0.0y
 p3a8/ss = +0.0x +1.0y
 p3a8/corner_x = -105.2
-p3a8/corner_y = 314
+p3a8/corner_y = 313.99999999999994
 p3a8/coffset = 0
 
 p3a9/dim1 = 3
@@ -701,7 +701,7 @@ p3a9/max_ss = 63
 p3a9/fs = +1.0x +0.0y
 p3a9/ss = +0.0x +1.0y
 p3a9/corner_x = -105.2
-p3a9/corner_y = 350
+p3a9/corner_y = 349.99999999999994
 p3a9/coffset = 0
 
 p3a10/dim1 = 3
@@ -712,7 +712,7 @@ p3a10/max_ss = 95
 p3a10/fs = +1.0x +0.0y
 p3a10/ss = +0.0x +1.0y
 p3a10/corner_x = -105.2
-p3a10/corner_y = 386
+p3a10/corner_y = 385.9999999999999
 p3a10/coffset = 0
 
 p3a11/dim1 = 3
@@ -723,7 +723,7 @@ p3a11/max_ss = 127
 p3a11/fs = +1.0x +0.0y
 p3a11/ss = +0.0x +1.0y
 p3a11/corner_x = -105.2
-p3a11/corner_y = 422
+p3a11/corner_y = 421.99999999999994
 p3a11/coffset = 0
 
 p3a12/dim1 = 3
@@ -734,7 +734,7 @@ p3a12/max_ss = 159
 p3a12/fs = +1.0x +0.0y
 p3a12/ss = +0.0x +1.0y
 p3a12/corner_x = -105.2
-p3a12/corner_y = 458
+p3a12/corner_y = 457.99999999999994
 p3a12/coffset = 0
 
 p3a13/dim1 = 3
@@ -756,7 +756,7 @@ p3a14/max_ss = 223
 p3a14/fs = +1.0x +0.0y
 p3a14/ss = +0.0x +1.0y
 p3a14/corner_x = -105.2
-p3a14/corner_y = 530
+p3a14/corner_y = 529.9999999999999
 p3a14/coffset = 0
 
 p3a15/dim1 = 3
@@ -767,7 +767,7 @@ p3a15/max_ss = 255
 p3a15/fs = +1.0x +0.0y
 p3a15/ss = +0.0x +1.0y
 p3a15/corner_x = -105.2
-p3a15/corner_y = 566
+p3a15/corner_y = 565.9999999999999
 p3a15/coffset = 0
 
 p4a0/dim1 = 4
@@ -811,7 +811,7 @@ p4a3/max_ss = 159
 p4a3/fs = +1.0x +0.0y
 p4a3/ss = +0.0x +1.0y
 p4a3/corner_x = -547
-p4a3/corner_y = -124
+p4a3/corner_y = -124.00000000000001
 p4a3/coffset = 0
 
 p4a4/dim1 = 4
@@ -833,7 +833,7 @@ p4a5/max_ss = 95
 p4a5/fs = +1.0x +0.0y
 p4a5/ss = +0.0x +1.0y
 p4a5/corner_x = -547
-p4a5/corner_y = -196
+p4a5/corner_y = -196.00000000000003
 p4a5/coffset = 0
 
 p4a6/dim1 = 4
@@ -888,7 +888,7 @@ p4a10/max_ss = 95
 p4a10/fs = +1.0x +0.0y
 p4a10/ss = +0.0x +1.0y
 p4a10/corner_x = -415
-p4a10/corner_y = -196
+p4a10/corner_y = -196.00000000000003
 p4a10/coffset = 0
 
 p4a11/dim1 = 4
@@ -910,7 +910,7 @@ p4a12/max_ss = 159
 p4a12/fs = +1.0x +0.0y
 p4a12/ss = +0.0x +1.0y
 p4a12/corner_x = -415
-p4a12/corner_y = -124
+p4a12/corner_y = -124.00000000000001
 p4a12/coffset = 0
 
 p4a13/dim1 = 4
@@ -954,7 +954,7 @@ p5a0/max_ss = 255
 p5a0/fs = +1.0x +0.0y
 p5a0/ss = +0.0x +1.0y
 p5a0/corner_x = -547
-p5a0/corner_y = -304
+p5a0/corner_y = -304.00000000000006
 p5a0/coffset = 0
 
 p5a1/dim1 = 5
@@ -965,7 +965,7 @@ p5a1/max_ss = 223
 p5a1/fs = +1.0x +0.0y
 p5a1/ss = +0.0x +1.0y
 p5a1/corner_x = -547
-p5a1/corner_y = -340
+p5a1/corner_y = -340.00000000000006
 p5a1/coffset = 0
 
 p5a2/dim1 = 5
@@ -998,7 +998,7 @@ p5a4/max_ss = 127
 p5a4/fs = +1.0x +0.0y
 p5a4/ss = +0.0x +1.0y
 p5a4/corner_x = -547
-p5a4/corner_y = -448
+p5a4/corner_y = -448.00000000000006
 p5a4/coffset = 0
 
 p5a5/dim1 = 5
@@ -1009,7 +1009,7 @@ p5a5/max_ss = 95
 p5a5/fs = +1.0x +0.0y
 p5a5/ss = +0.0x +1.0y
 p5a5/corner_x = -547
-p5a5/corner_y = -484
+p5a5/corner_y = -484.0000000000001
 p5a5/coffset = 0
 
 p5a6/dim1 = 5
@@ -1064,7 +1064,7 @@ p5a10/max_ss = 95
 p5a10/fs = +1.0x +0.0y
 p5a10/ss = +0.0x +1.0y
 p5a10/corner_x = -415
-p5a10/corner_y = -484
+p5a10/corner_y = -484.0000000000001
 p5a10/coffset = 0
 
 p5a11/dim1 = 5
@@ -1075,7 +1075,7 @@ p5a11/max_ss = 127
 p5a11/fs = +1.0x +0.0y
 p5a11/ss = +0.0x +1.0y
 p5a11/corner_x = -415
-p5a11/corner_y = -448
+p5a11/corner_y = -448.00000000000006
 p5a11/coffset = 0
 
 p5a12/dim1 = 5
@@ -1108,7 +1108,7 @@ p5a14/max_ss = 223
 p5a14/fs = +1.0x +0.0y
 p5a14/ss = +0.0x +1.0y
 p5a14/corner_x = -415
-p5a14/corner_y = -340
+p5a14/corner_y = -340.00000000000006
 p5a14/coffset = 0
 
 p5a15/dim1 = 5
@@ -1119,7 +1119,7 @@ p5a15/max_ss = 255
 p5a15/fs = +1.0x +0.0y
 p5a15/ss = +0.0x +1.0y
 p5a15/corner_x = -415
-p5a15/corner_y = -304
+p5a15/corner_y = -304.00000000000006
 p5a15/coffset = 0
 
 p6a0/dim1 = 6
@@ -1130,7 +1130,7 @@ p6a0/max_ss = 255
 p6a0/fs = +1.0x +0.0y
 p6a0/ss = +0.0x +1.0y
 p6a0/corner_x = -283
-p6a0/corner_y = -304
+p6a0/corner_y = -304.00000000000006
 p6a0/coffset = 0
 
 p6a1/dim1 = 6
@@ -1141,7 +1141,7 @@ p6a1/max_ss = 223
 p6a1/fs = +1.0x +0.0y
 p6a1/ss = +0.0x +1.0y
 p6a1/corner_x = -283
-p6a1/corner_y = -340
+p6a1/corner_y = -340.00000000000006
 p6a1/coffset = 0
 
 p6a2/dim1 = 6
@@ -1174,7 +1174,7 @@ p6a4/max_ss = 127
 p6a4/fs = +1.0x +0.0y
 p6a4/ss = +0.0x +1.0y
 p6a4/corner_x = -283
-p6a4/corner_y = -448
+p6a4/corner_y = -448.00000000000006
 p6a4/coffset = 0
 
 p6a5/dim1 = 6
@@ -1185,7 +1185,7 @@ p6a5/max_ss = 95
 p6a5/fs = +1.0x +0.0y
 p6a5/ss = +0.0x +1.0y
 p6a5/corner_x = -283
-p6a5/corner_y = -484
+p6a5/corner_y = -484.0000000000001
 p6a5/coffset = 0
 
 p6a6/dim1 = 6
@@ -1240,7 +1240,7 @@ p6a10/max_ss = 95
 p6a10/fs = +1.0x +0.0y
 p6a10/ss = +0.0x +1.0y
 p6a10/corner_x = -151
-p6a10/corner_y = -484
+p6a10/corner_y = -484.0000000000001
 p6a10/coffset = 0
 
 p6a11/dim1 = 6
@@ -1251,7 +1251,7 @@ p6a11/max_ss = 127
 p6a11/fs = +1.0x +0.0y
 p6a11/ss = +0.0x +1.0y
 p6a11/corner_x = -151
-p6a11/corner_y = -448
+p6a11/corner_y = -448.00000000000006
 p6a11/coffset = 0
 
 p6a12/dim1 = 6
@@ -1284,7 +1284,7 @@ p6a14/max_ss = 223
 p6a14/fs = +1.0x +0.0y
 p6a14/ss = +0.0x +1.0y
 p6a14/corner_x = -151
-p6a14/corner_y = -340
+p6a14/corner_y = -340.00000000000006
 p6a14/coffset = 0
 
 p6a15/dim1 = 6
@@ -1295,7 +1295,7 @@ p6a15/max_ss = 255
 p6a15/fs = +1.0x +0.0y
 p6a15/ss = +0.0x +1.0y
 p6a15/corner_x = -151
-p6a15/corner_y = -304
+p6a15/corner_y = -304.00000000000006
 p6a15/coffset = 0
 
 p7a0/dim1 = 7
@@ -1339,7 +1339,7 @@ p7a3/max_ss = 159
 p7a3/fs = +1.0x +0.0y
 p7a3/ss = +0.0x +1.0y
 p7a3/corner_x = -283
-p7a3/corner_y = -124
+p7a3/corner_y = -124.00000000000001
 p7a3/coffset = 0
 
 p7a4/dim1 = 7
@@ -1361,7 +1361,7 @@ p7a5/max_ss = 95
 p7a5/fs = +1.0x +0.0y
 p7a5/ss = +0.0x +1.0y
 p7a5/corner_x = -283
-p7a5/corner_y = -196
+p7a5/corner_y = -196.00000000000003
 p7a5/coffset = 0
 
 p7a6/dim1 = 7
@@ -1416,7 +1416,7 @@ p7a10/max_ss = 95
 p7a10/fs = +1.0x +0.0y
 p7a10/ss = +0.0x +1.0y
 p7a10/corner_x = -151
-p7a10/corner_y = -196
+p7a10/corner_y = -196.00000000000003
 p7a10/coffset = 0
 
 p7a11/dim1 = 7
@@ -1438,7 +1438,7 @@ p7a12/max_ss = 159
 p7a12/fs = +1.0x +0.0y
 p7a12/ss = +0.0x +1.0y
 p7a12/corner_x = -151
-p7a12/corner_y = -124
+p7a12/corner_y = -124.00000000000001
 p7a12/coffset = 0
 
 p7a13/dim1 = 7
@@ -1481,7 +1481,7 @@ p8a0/min_ss = 224
 p8a0/max_ss = 255
 p8a0/fs = +1.0x +0.0y
 p8a0/ss = +0.0x +1.0y
-p8a0/corner_x = -15
+p8a0/corner_x = -15.000000000000012
 p8a0/corner_y = -64
 p8a0/coffset = 0
 
@@ -1492,7 +1492,7 @@ p8a1/min_ss = 192
 p8a1/max_ss = 223
 p8a1/fs = +1.0x +0.0y
 p8a1/ss = +0.0x +1.0y
-p8a1/corner_x = -15
+p8a1/corner_x = -15.000000000000012
 p8a1/corner_y = -100
 p8a1/coffset = 0
 
@@ -1503,7 +1503,7 @@ p8a2/min_ss = 160
 p8a2/max_ss = 191
 p8a2/fs = +1.0x +0.0y
 p8a2/ss = +0.0x +1.0y
-p8a2/corner_x = -15
+p8a2/corner_x = -15.000000000000012
 p8a2/corner_y = -136
 p8a2/coffset = 0
 
@@ -1514,7 +1514,7 @@ p8a3/min_ss = 128
 p8a3/max_ss = 159
 p8a3/fs = +1.0x +0.0y
 p8a3/ss = +0.0x +1.0y
-p8a3/corner_x = -15
+p8a3/corner_x = -15.000000000000012
 p8a3/corner_y = -172
 p8a3/coffset = 0
 
@@ -1525,7 +1525,7 @@ p8a4/min_ss = 96
 p8a4/max_ss = 127
 p8a4/fs = +1.0x +0.0y
 p8a4/ss = +0.0x +1.0y
-p8a4/corner_x = -15
+p8a4/corner_x = -15.000000000000012
 p8a4/corner_y = -208
 p8a4/coffset = 0
 
@@ -1536,8 +1536,8 @@ p8a5/min_ss = 64
 p8a5/max_ss = 95
 p8a5/fs = +1.0x +0.0y
 p8a5/ss = +0.0x +1.0y
-p8a5/corner_x = -15
-p8a5/corner_y = -244
+p8a5/corner_x = -15.000000000000012
+p8a5/corner_y = -244.00000000000003
 p8a5/coffset = 0
 
 p8a6/dim1 = 8
@@ -1547,7 +1547,7 @@ p8a6/min_ss = 32
 p8a6/max_ss = 63
 p8a6/fs = +1.0x +0.0y
 p8a6/ss = +0.0x +1.0y
-p8a6/corner_x = -15
+p8a6/corner_x = -15.000000000000012
 p8a6/corner_y = -280
 p8a6/coffset = 0
 
@@ -1558,8 +1558,8 @@ p8a7/min_ss = 0
 p8a7/max_ss = 31
 p8a7/fs = +1.0x +0.0y
 p8a7/ss = +0.0x +1.0y
-p8a7/corner_x = -15
-p8a7/corner_y = -316
+p8a7/corner_x = -15.000000000000012
+p8a7/corner_y = -316.00000000000006
 p8a7/coffset = 0
 
 p8a8/dim1 = 8
@@ -1569,8 +1569,8 @@ p8a8/min_ss = 0
 p8a8/max_ss = 31
 p8a8/fs = +1.0x +0.0y
 p8a8/ss = +0.0x +1.0y
-p8a8/corner_x = 117
-p8a8/corner_y = -316
+p8a8/corner_x = 116.99999999999999
+p8a8/corner_y = -316.00000000000006
 p8a8/coffset = 0
 
 p8a9/dim1 = 8
@@ -1580,7 +1580,7 @@ p8a9/min_ss = 32
 p8a9/max_ss = 63
 p8a9/fs = +1.0x +0.0y
 p8a9/ss = +0.0x +1.0y
-p8a9/corner_x = 117
+p8a9/corner_x = 116.99999999999999
 p8a9/corner_y = -280
 p8a9/coffset = 0
 
@@ -1591,8 +1591,8 @@ p8a10/min_ss = 64
 p8a10/max_ss = 95
 p8a10/fs = +1.0x +0.0y
 p8a10/ss = +0.0x +1.0y
-p8a10/corner_x = 117
-p8a10/corner_y = -244
+p8a10/corner_x = 116.99999999999999
+p8a10/corner_y = -244.00000000000003
 p8a10/coffset = 0
 
 p8a11/dim1 = 8
@@ -1602,7 +1602,7 @@ p8a11/min_ss = 96
 p8a11/max_ss = 127
 p8a11/fs = +1.0x +0.0y
 p8a11/ss = +0.0x +1.0y
-p8a11/corner_x = 117
+p8a11/corner_x = 116.99999999999999
 p8a11/corner_y = -208
 p8a11/coffset = 0
 
@@ -1613,7 +1613,7 @@ p8a12/min_ss = 128
 p8a12/max_ss = 159
 p8a12/fs = +1.0x +0.0y
 p8a12/ss = +0.0x +1.0y
-p8a12/corner_x = 117
+p8a12/corner_x = 116.99999999999999
 p8a12/corner_y = -172
 p8a12/coffset = 0
 
@@ -1624,7 +1624,7 @@ p8a13/min_ss = 160
 p8a13/max_ss = 191
 p8a13/fs = +1.0x +0.0y
 p8a13/ss = +0.0x +1.0y
-p8a13/corner_x = 117
+p8a13/corner_x = 116.99999999999999
 p8a13/corner_y = -136
 p8a13/coffset = 0
 
@@ -1635,7 +1635,7 @@ p8a14/min_ss = 192
 p8a14/max_ss = 223
 p8a14/fs = +1.0x +0.0y
 p8a14/ss = +0.0x +1.0y
-p8a14/corner_x = 117
+p8a14/corner_x = 116.99999999999999
 p8a14/corner_y = -100
 p8a14/coffset = 0
 
@@ -1646,7 +1646,7 @@ p8a15/min_ss = 224
 p8a15/max_ss = 255
 p8a15/fs = +1.0x +0.0y
 p8a15/ss = +0.0x +1.0y
-p8a15/corner_x = 117
+p8a15/corner_x = 116.99999999999999
 p8a15/corner_y = -64
 p8a15/coffset = 0
 
@@ -1657,8 +1657,8 @@ p9a0/min_ss = 224
 p9a0/max_ss = 255
 p9a0/fs = +1.0x +0.0y
 p9a0/ss = +0.0x +1.0y
-p9a0/corner_x = -15
-p9a0/corner_y = -352
+p9a0/corner_x = -15.000000000000012
+p9a0/corner_y = -352.00000000000006
 p9a0/coffset = 0
 
 p9a1/dim1 = 9
@@ -1668,8 +1668,8 @@ p9a1/min_ss = 192
 p9a1/max_ss = 223
 p9a1/fs = +1.0x +0.0y
 p9a1/ss = +0.0x +1.0y
-p9a1/corner_x = -15
-p9a1/corner_y = -388
+p9a1/corner_x = -15.000000000000012
+p9a1/corner_y = -388.0000000000001
 p9a1/coffset = 0
 
 p9a2/dim1 = 9
@@ -1679,8 +1679,8 @@ p9a2/min_ss = 160
 p9a2/max_ss = 191
 p9a2/fs = +1.0x +0.0y
 p9a2/ss = +0.0x +1.0y
-p9a2/corner_x = -15
-p9a2/corner_y = -424
+p9a2/corner_x = -15.000000000000012
+p9a2/corner_y = -424.00000000000006
 p9a2/coffset = 0
 
 p9a3/dim1 = 9
@@ -1690,8 +1690,8 @@ p9a3/min_ss = 128
 p9a3/max_ss = 159
 p9a3/fs = +1.0x +0.0y
 p9a3/ss = +0.0x +1.0y
-p9a3/corner_x = -15
-p9a3/corner_y = -460
+p9a3/corner_x = -15.000000000000012
+p9a3/corner_y = -460.00000000000006
 p9a3/coffset = 0
 
 p9a4/dim1 = 9
@@ -1701,8 +1701,8 @@ p9a4/min_ss = 96
 p9a4/max_ss = 127
 p9a4/fs = +1.0x +0.0y
 p9a4/ss = +0.0x +1.0y
-p9a4/corner_x = -15
-p9a4/corner_y = -496
+p9a4/corner_x = -15.000000000000012
+p9a4/corner_y = -496.0000000000001
 p9a4/coffset = 0
 
 p9a5/dim1 = 9
@@ -1712,8 +1712,8 @@ p9a5/min_ss = 64
 p9a5/max_ss = 95
 p9a5/fs = +1.0x +0.0y
 p9a5/ss = +0.0x +1.0y
-p9a5/corner_x = -15
-p9a5/corner_y = -532
+p9a5/corner_x = -15.000000000000012
+p9a5/corner_y = -532.0000000000001
 p9a5/coffset = 0
 
 p9a6/dim1 = 9
@@ -1723,7 +1723,7 @@ p9a6/min_ss = 32
 p9a6/max_ss = 63
 p9a6/fs = +1.0x +0.0y
 p9a6/ss = +0.0x +1.0y
-p9a6/corner_x = -15
+p9a6/corner_x = -15.000000000000012
 p9a6/corner_y = -568
 p9a6/coffset = 0
 
@@ -1734,8 +1734,8 @@ p9a7/min_ss = 0
 p9a7/max_ss = 31
 p9a7/fs = +1.0x +0.0y
 p9a7/ss = +0.0x +1.0y
-p9a7/corner_x = -15
-p9a7/corner_y = -604
+p9a7/corner_x = -15.000000000000012
+p9a7/corner_y = -604.0000000000001
 p9a7/coffset = 0
 
 p9a8/dim1 = 9
@@ -1745,8 +1745,8 @@ p9a8/min_ss = 0
 p9a8/max_ss = 31
 p9a8/fs = +1.0x +0.0y
 p9a8/ss = +0.0x +1.0y
-p9a8/corner_x = 117
-p9a8/corner_y = -604
+p9a8/corner_x = 116.99999999999999
+p9a8/corner_y = -604.0000000000001
 p9a8/coffset = 0
 
 p9a9/dim1 = 9
@@ -1756,7 +1756,7 @@ p9a9/min_ss = 32
 p9a9/max_ss = 63
 p9a9/fs = +1.0x +0.0y
 p9a9/ss = +0.0x +1.0y
-p9a9/corner_x = 117
+p9a9/corner_x = 116.99999999999999
 p9a9/corner_y = -568
 p9a9/coffset = 0
 
@@ -1767,8 +1767,8 @@ p9a10/min_ss = 64
 p9a10/max_ss = 95
 p9a10/fs = +1.0x +0.0y
 p9a10/ss = +0.0x +1.0y
-p9a10/corner_x = 117
-p9a10/corner_y = -532
+p9a10/corner_x = 116.99999999999999
+p9a10/corner_y = -532.0000000000001
 p9a10/coffset = 0
 
 p9a11/dim1 = 9
@@ -1778,8 +1778,8 @@ p9a11/min_ss = 96
 p9a11/max_ss = 127
 p9a11/fs = +1.0x +0.0y
 p9a11/ss = +0.0x +1.0y
-p9a11/corner_x = 117
-p9a11/corner_y = -496
+p9a11/corner_x = 116.99999999999999
+p9a11/corner_y = -496.0000000000001
 p9a11/coffset = 0
 
 p9a12/dim1 = 9
@@ -1789,8 +1789,8 @@ p9a12/min_ss = 128
 p9a12/max_ss = 159
 p9a12/fs = +1.0x +0.0y
 p9a12/ss = +0.0x +1.0y
-p9a12/corner_x = 117
-p9a12/corner_y = -460
+p9a12/corner_x = 116.99999999999999
+p9a12/corner_y = -460.00000000000006
 p9a12/coffset = 0
 
 p9a13/dim1 = 9
@@ -1800,8 +1800,8 @@ p9a13/min_ss = 160
 p9a13/max_ss = 191
 p9a13/fs = +1.0x +0.0y
 p9a13/ss = +0.0x +1.0y
-p9a13/corner_x = 117
-p9a13/corner_y = -424
+p9a13/corner_x = 116.99999999999999
+p9a13/corner_y = -424.00000000000006
 p9a13/coffset = 0
 
 p9a14/dim1 = 9
@@ -1811,8 +1811,8 @@ p9a14/min_ss = 192
 p9a14/max_ss = 223
 p9a14/fs = +1.0x +0.0y
 p9a14/ss = +0.0x +1.0y
-p9a14/corner_x = 117
-p9a14/corner_y = -388
+p9a14/corner_x = 116.99999999999999
+p9a14/corner_y = -388.0000000000001
 p9a14/coffset = 0
 
 p9a15/dim1 = 9
@@ -1822,8 +1822,8 @@ p9a15/min_ss = 224
 p9a15/max_ss = 255
 p9a15/fs = +1.0x +0.0y
 p9a15/ss = +0.0x +1.0y
-p9a15/corner_x = 117
-p9a15/corner_y = -352
+p9a15/corner_x = 116.99999999999999
+p9a15/corner_y = -352.00000000000006
 p9a15/coffset = 0
 
 p10a0/dim1 = 10
@@ -1834,7 +1834,7 @@ p10a0/max_ss = 255
 p10a0/fs = +1.0x +0.0y
 p10a0/ss = +0.0x +1.0y
 p10a0/corner_x = 249
-p10a0/corner_y = -352
+p10a0/corner_y = -352.00000000000006
 p10a0/coffset = 0
 
 p10a1/dim1 = 10
@@ -1845,7 +1845,7 @@ p10a1/max_ss = 223
 p10a1/fs = +1.0x +0.0y
 p10a1/ss = +0.0x +1.0y
 p10a1/corner_x = 249
-p10a1/corner_y = -388
+p10a1/corner_y = -388.0000000000001
 p10a1/coffset = 0
 
 p10a2/dim1 = 10
@@ -1856,7 +1856,7 @@ p10a2/max_ss = 191
 p10a2/fs = +1.0x +0.0y
 p10a2/ss = +0.0x +1.0y
 p10a2/corner_x = 249
-p10a2/corner_y = -424
+p10a2/corner_y = -424.00000000000006
 p10a2/coffset = 0
 
 p10a3/dim1 = 10
@@ -1867,7 +1867,7 @@ p10a3/max_ss = 159
 p10a3/fs = +1.0x +0.0y
 p10a3/ss = +0.0x +1.0y
 p10a3/corner_x = 249
-p10a3/corner_y = -460
+p10a3/corner_y = -460.00000000000006
 p10a3/coffset = 0
 
 p10a4/dim1 = 10
@@ -1878,7 +1878,7 @@ p10a4/max_ss = 127
 p10a4/fs = +1.0x +0.0y
 p10a4/ss = +0.0x +1.0y
 p10a4/corner_x = 249
-p10a4/corner_y = -496
+p10a4/corner_y = -496.0000000000001
 p10a4/coffset = 0
 
 p10a5/dim1 = 10
@@ -1889,7 +1889,7 @@ p10a5/max_ss = 95
 p10a5/fs = +1.0x +0.0y
 p10a5/ss = +0.0x +1.0y
 p10a5/corner_x = 249
-p10a5/corner_y = -532
+p10a5/corner_y = -532.0000000000001
 p10a5/coffset = 0
 
 p10a6/dim1 = 10
@@ -1911,7 +1911,7 @@ p10a7/max_ss = 31
 p10a7/fs = +1.0x +0.0y
 p10a7/ss = +0.0x +1.0y
 p10a7/corner_x = 249
-p10a7/corner_y = -604
+p10a7/corner_y = -604.0000000000001
 p10a7/coffset = 0
 
 p10a8/dim1 = 10
@@ -1922,7 +1922,7 @@ p10a8/max_ss = 31
 p10a8/fs = +1.0x +0.0y
 p10a8/ss = +0.0x +1.0y
 p10a8/corner_x = 381
-p10a8/corner_y = -604
+p10a8/corner_y = -604.0000000000001
 p10a8/coffset = 0
 
 p10a9/dim1 = 10
@@ -1944,7 +1944,7 @@ p10a10/max_ss = 95
 p10a10/fs = +1.0x +0.0y
 p10a10/ss = +0.0x +1.0y
 p10a10/corner_x = 381
-p10a10/corner_y = -532
+p10a10/corner_y = -532.0000000000001
 p10a10/coffset = 0
 
 p10a11/dim1 = 10
@@ -1955,7 +1955,7 @@ p10a11/max_ss = 127
 p10a11/fs = +1.0x +0.0y
 p10a11/ss = +0.0x +1.0y
 p10a11/corner_x = 381
-p10a11/corner_y = -496
+p10a11/corner_y = -496.0000000000001
 p10a11/coffset = 0
 
 p10a12/dim1 = 10
@@ -1966,7 +1966,7 @@ p10a12/max_ss = 159
 p10a12/fs = +1.0x +0.0y
 p10a12/ss = +0.0x +1.0y
 p10a12/corner_x = 381
-p10a12/corner_y = -460
+p10a12/corner_y = -460.00000000000006
 p10a12/coffset = 0
 
 p10a13/dim1 = 10
@@ -1977,7 +1977,7 @@ p10a13/max_ss = 191
 p10a13/fs = +1.0x +0.0y
 p10a13/ss = +0.0x +1.0y
 p10a13/corner_x = 381
-p10a13/corner_y = -424
+p10a13/corner_y = -424.00000000000006
 p10a13/coffset = 0
 
 p10a14/dim1 = 10
@@ -1988,7 +1988,7 @@ p10a14/max_ss = 223
 p10a14/fs = +1.0x +0.0y
 p10a14/ss = +0.0x +1.0y
 p10a14/corner_x = 381
-p10a14/corner_y = -388
+p10a14/corner_y = -388.0000000000001
 p10a14/coffset = 0
 
 p10a15/dim1 = 10
@@ -1999,7 +1999,7 @@ p10a15/max_ss = 255
 p10a15/fs = +1.0x +0.0y
 p10a15/ss = +0.0x +1.0y
 p10a15/corner_x = 381
-p10a15/corner_y = -352
+p10a15/corner_y = -352.00000000000006
 p10a15/coffset = 0
 
 p11a0/dim1 = 11
@@ -2065,7 +2065,7 @@ p11a5/max_ss = 95
 p11a5/fs = +1.0x +0.0y
 p11a5/ss = +0.0x +1.0y
 p11a5/corner_x = 249
-p11a5/corner_y = -244
+p11a5/corner_y = -244.00000000000003
 p11a5/coffset = 0
 
 p11a6/dim1 = 11
@@ -2087,7 +2087,7 @@ p11a7/max_ss = 31
 p11a7/fs = +1.0x +0.0y
 p11a7/ss = +0.0x +1.0y
 p11a7/corner_x = 249
-p11a7/corner_y = -316
+p11a7/corner_y = -316.00000000000006
 p11a7/coffset = 0
 
 p11a8/dim1 = 11
@@ -2098,7 +2098,7 @@ p11a8/max_ss = 31
 p11a8/fs = +1.0x +0.0y
 p11a8/ss = +0.0x +1.0y
 p11a8/corner_x = 381
-p11a8/corner_y = -316
+p11a8/corner_y = -316.00000000000006
 p11a8/coffset = 0
 
 p11a9/dim1 = 11
@@ -2120,7 +2120,7 @@ p11a10/max_ss = 95
 p11a10/fs = +1.0x +0.0y
 p11a10/ss = +0.0x +1.0y
 p11a10/corner_x = 381
-p11a10/corner_y = -244
+p11a10/corner_y = -244.00000000000003
 p11a10/coffset = 0
 
 p11a11/dim1 = 11
@@ -2185,7 +2185,7 @@ p12a0/min_ss = 224
 p12a0/max_ss = 255
 p12a0/fs = +1.0x +0.0y
 p12a0/ss = +0.0x +1.0y
-p12a0/corner_x = 33
+p12a0/corner_x = 33.00000000000003
 p12a0/corner_y = 518
 p12a0/coffset = 0
 
@@ -2196,7 +2196,7 @@ p12a1/min_ss = 192
 p12a1/max_ss = 223
 p12a1/fs = +1.0x +0.0y
 p12a1/ss = +0.0x +1.0y
-p12a1/corner_x = 33
+p12a1/corner_x = 33.00000000000003
 p12a1/corner_y = 482
 p12a1/coffset = 0
 
@@ -2207,8 +2207,8 @@ p12a2/min_ss = 160
 p12a2/max_ss = 191
 p12a2/fs = +1.0x +0.0y
 p12a2/ss = +0.0x +1.0y
-p12a2/corner_x = 33
-p12a2/corner_y = 446
+p12a2/corner_x = 33.00000000000003
+p12a2/corner_y = 446.00000000000006
 p12a2/coffset = 0
 
 p12a3/dim1 = 12
@@ -2218,7 +2218,7 @@ p12a3/min_ss = 128
 p12a3/max_ss = 159
 p12a3/fs = +1.0x +0.0y
 p12a3/ss = +0.0x +1.0y
-p12a3/corner_x = 33
+p12a3/corner_x = 33.00000000000003
 p12a3/corner_y = 410
 p12a3/coffset = 0
 
@@ -2229,7 +2229,7 @@ p12a4/min_ss = 96
 p12a4/max_ss = 127
 p12a4/fs = +1.0x +0.0y
 p12a4/ss = +0.0x +1.0y
-p12a4/corner_x = 33
+p12a4/corner_x = 33.00000000000003
 p12a4/corner_y = 374
 p12a4/coffset = 0
 
@@ -2240,8 +2240,8 @@ p12a5/min_ss = 64
 p12a5/max_ss = 95
 p12a5/fs = +1.0x +0.0y
 p12a5/ss = +0.0x +1.0y
-p12a5/corner_x = 33
-p12a5/corner_y = 338
+p12a5/corner_x = 33.00000000000003
+p12a5/corner_y = 337.99999999999994
 p12a5/coffset = 0
 
 p12a6/dim1 = 12
@@ -2251,8 +2251,8 @@ p12a6/min_ss = 32
 p12a6/max_ss = 63
 p12a6/fs = +1.0x +0.0y
 p12a6/ss = +0.0x +1.0y
-p12a6/corner_x = 33
-p12a6/corner_y = 302
+p12a6/corner_x = 33.00000000000003
+p12a6/corner_y = 302.00000000000006
 p12a6/coffset = 0
 
 p12a7/dim1 = 12
@@ -2262,7 +2262,7 @@ p12a7/min_ss = 0
 p12a7/max_ss = 31
 p12a7/fs = +1.0x +0.0y
 p12a7/ss = +0.0x +1.0y
-p12a7/corner_x = 33
+p12a7/corner_x = 33.00000000000003
 p12a7/corner_y = 266
 p12a7/coffset = 0
 
@@ -2273,7 +2273,7 @@ p12a8/min_ss = 0
 p12a8/max_ss = 31
 p12a8/fs = +1.0x +0.0y
 p12a8/ss = +0.0x +1.0y
-p12a8/corner_x = 165
+p12a8/corner_x = 165.00000000000003
 p12a8/corner_y = 266
 p12a8/coffset = 0
 
@@ -2284,8 +2284,8 @@ p12a9/min_ss = 32
 p12a9/max_ss = 63
 p12a9/fs = +1.0x +0.0y
 p12a9/ss = +0.0x +1.0y
-p12a9/corner_x = 165
-p12a9/corner_y = 302
+p12a9/corner_x = 165.00000000000003
+p12a9/corner_y = 302.00000000000006
 p12a9/coffset = 0
 
 p12a10/dim1 = 12
@@ -2295,8 +2295,8 @@ p12a10/min_ss = 64
 p12a10/max_ss = 95
 p12a10/fs = +1.0x +0.0y
 p12a10/ss = +0.0x +1.0y
-p12a10/corner_x = 165
-p12a10/corner_y = 338
+p12a10/corner_x = 165.00000000000003
+p12a10/corner_y = 337.99999999999994
 p12a10/coffset = 0
 
 p12a11/dim1 = 12
@@ -2306,7 +2306,7 @@ p12a11/min_ss = 96
 p12a11/max_ss = 127
 p12a11/fs = +1.0x +0.0y
 p12a11/ss = +0.0x +1.0y
-p12a11/corner_x = 165
+p12a11/corner_x = 165.00000000000003
 p12a11/corner_y = 374
 p12a11/coffset = 0
 
@@ -2317,7 +2317,7 @@ p12a12/min_ss = 128
 p12a12/max_ss = 159
 p12a12/fs = +1.0x +0.0y
 p12a12/ss = +0.0x +1.0y
-p12a12/corner_x = 165
+p12a12/corner_x = 165.00000000000003
 p12a12/corner_y = 410
 p12a12/coffset = 0
 
@@ -2328,8 +2328,8 @@ p12a13/min_ss = 160
 p12a13/max_ss = 191
 p12a13/fs = +1.0x +0.0y
 p12a13/ss = +0.0x +1.0y
-p12a13/corner_x = 165
-p12a13/corner_y = 446
+p12a13/corner_x = 165.00000000000003
+p12a13/corner_y = 446.00000000000006
 p12a13/coffset = 0
 
 p12a14/dim1 = 12
@@ -2339,7 +2339,7 @@ p12a14/min_ss = 192
 p12a14/max_ss = 223
 p12a14/fs = +1.0x +0.0y
 p12a14/ss = +0.0x +1.0y
-p12a14/corner_x = 165
+p12a14/corner_x = 165.00000000000003
 p12a14/corner_y = 482
 p12a14/coffset = 0
 
@@ -2350,7 +2350,7 @@ p12a15/min_ss = 224
 p12a15/max_ss = 255
 p12a15/fs = +1.0x +0.0y
 p12a15/ss = +0.0x +1.0y
-p12a15/corner_x = 165
+p12a15/corner_x = 165.00000000000003
 p12a15/corner_y = 518
 p12a15/coffset = 0
 
@@ -2361,7 +2361,7 @@ p13a0/min_ss = 224
 p13a0/max_ss = 255
 p13a0/fs = +1.0x +0.0y
 p13a0/ss = +0.0x +1.0y
-p13a0/corner_x = 33
+p13a0/corner_x = 33.00000000000003
 p13a0/corner_y = 230
 p13a0/coffset = 0
 
@@ -2372,7 +2372,7 @@ p13a1/min_ss = 192
 p13a1/max_ss = 223
 p13a1/fs = +1.0x +0.0y
 p13a1/ss = +0.0x +1.0y
-p13a1/corner_x = 33
+p13a1/corner_x = 33.00000000000003
 p13a1/corner_y = 194
 p13a1/coffset = 0
 
@@ -2383,7 +2383,7 @@ p13a2/min_ss = 160
 p13a2/max_ss = 191
 p13a2/fs = +1.0x +0.0y
 p13a2/ss = +0.0x +1.0y
-p13a2/corner_x = 33
+p13a2/corner_x = 33.00000000000003
 p13a2/corner_y = 158
 p13a2/coffset = 0
 
@@ -2394,7 +2394,7 @@ p13a3/min_ss = 128
 p13a3/max_ss = 159
 p13a3/fs = +1.0x +0.0y
 p13a3/ss = +0.0x +1.0y
-p13a3/corner_x = 33
+p13a3/corner_x = 33.00000000000003
 p13a3/corner_y = 122
 p13a3/coffset = 0
 
@@ -2405,8 +2405,8 @@ p13a4/min_ss = 96
 p13a4/max_ss = 127
 p13a4/fs = +1.0x +0.0y
 p13a4/ss = +0.0x +1.0y
-p13a4/corner_x = 33
-p13a4/corner_y = 86
+p13a4/corner_x = 33.00000000000003
+p13a4/corner_y = 85.99999999999999
 p13a4/coffset = 0
 
 p13a5/dim1 = 13
@@ -2416,8 +2416,8 @@ p13a5/min_ss = 64
 p13a5/max_ss = 95
 p13a5/fs = +1.0x +0.0y
 p13a5/ss = +0.0x +1.0y
-p13a5/corner_x = 33
-p13a5/corner_y = 50
+p13a5/corner_x = 33.00000000000003
+p13a5/corner_y = 49.999999999999986
 p13a5/coffset = 0
 
 p13a6/dim1 = 13
@@ -2427,8 +2427,8 @@ p13a6/min_ss = 32
 p13a6/max_ss = 63
 p13a6/fs = +1.0x +0.0y
 p13a6/ss = +0.0x +1.0y
-p13a6/corner_x = 33
-p13a6/corner_y = 14
+p13a6/corner_x = 33.00000000000003
+p13a6/corner_y = 13.999999999999984
 p13a6/coffset = 0
 
 p13a7/dim1 = 13
@@ -2438,8 +2438,8 @@ p13a7/min_ss = 0
 p13a7/max_ss = 31
 p13a7/fs = +1.0x +0.0y
 p13a7/ss = +0.0x +1.0y
-p13a7/corner_x = 33
-p13a7/corner_y = -22
+p13a7/corner_x = 33.00000000000003
+p13a7/corner_y = -21.999999999999993
 p13a7/coffset = 0
 
 p13a8/dim1 = 13
@@ -2449,8 +2449,8 @@ p13a8/min_ss = 0
 p13a8/max_ss = 31
 p13a8/fs = +1.0x +0.0y
 p13a8/ss = +0.0x +1.0y
-p13a8/corner_x = 165
-p13a8/corner_y = -22
+p13a8/corner_x = 165.00000000000003
+p13a8/corner_y = -21.999999999999993
 p13a8/coffset = 0
 
 p13a9/dim1 = 13
@@ -2460,8 +2460,8 @@ p13a9/min_ss = 32
 p13a9/max_ss = 63
 p13a9/fs = +1.0x +0.0y
 p13a9/ss = +0.0x +1.0y
-p13a9/corner_x = 165
-p13a9/corner_y = 14
+p13a9/corner_x = 165.00000000000003
+p13a9/corner_y = 13.999999999999984
 p13a9/coffset = 0
 
 p13a10/dim1 = 13
@@ -2471,8 +2471,8 @@ p13a10/min_ss = 64
 p13a10/max_ss = 95
 p13a10/fs = +1.0x +0.0y
 p13a10/ss = +0.0x +1.0y
-p13a10/corner_x = 165
-p13a10/corner_y = 50
+p13a10/corner_x = 165.00000000000003
+p13a10/corner_y = 49.999999999999986
 p13a10/coffset = 0
 
 p13a11/dim1 = 13
@@ -2482,8 +2482,8 @@ p13a11/min_ss = 96
 p13a11/max_ss = 127
 p13a11/fs = +1.0x +0.0y
 p13a11/ss = +0.0x +1.0y
-p13a11/corner_x = 165
-p13a11/corner_y = 86
+p13a11/corner_x = 165.00000000000003
+p13a11/corner_y = 85.99999999999999
 p13a11/coffset = 0
 
 p13a12/dim1 = 13
@@ -2493,7 +2493,7 @@ p13a12/min_ss = 128
 p13a12/max_ss = 159
 p13a12/fs = +1.0x +0.0y
 p13a12/ss = +0.0x +1.0y
-p13a12/corner_x = 165
+p13a12/corner_x = 165.00000000000003
 p13a12/corner_y = 122
 p13a12/coffset = 0
 
@@ -2504,7 +2504,7 @@ p13a13/min_ss = 160
 p13a13/max_ss = 191
 p13a13/fs = +1.0x +0.0y
 p13a13/ss = +0.0x +1.0y
-p13a13/corner_x = 165
+p13a13/corner_x = 165.00000000000003
 p13a13/corner_y = 158
 p13a13/coffset = 0
 
@@ -2515,7 +2515,7 @@ p13a14/min_ss = 192
 p13a14/max_ss = 223
 p13a14/fs = +1.0x +0.0y
 p13a14/ss = +0.0x +1.0y
-p13a14/corner_x = 165
+p13a14/corner_x = 165.00000000000003
 p13a14/corner_y = 194
 p13a14/coffset = 0
 
@@ -2526,7 +2526,7 @@ p13a15/min_ss = 224
 p13a15/max_ss = 255
 p13a15/fs = +1.0x +0.0y
 p13a15/ss = +0.0x +1.0y
-p13a15/corner_x = 165
+p13a15/corner_x = 165.00000000000003
 p13a15/corner_y = 230
 p13a15/coffset = 0
 
@@ -2537,7 +2537,7 @@ p14a0/min_ss = 224
 p14a0/max_ss = 255
 p14a0/fs = +1.0x +0.0y
 p14a0/ss = +0.0x +1.0y
-p14a0/corner_x = 297
+p14a0/corner_x = 297.00000000000006
 p14a0/corner_y = 230
 p14a0/coffset = 0
 
@@ -2548,7 +2548,7 @@ p14a1/min_ss = 192
 p14a1/max_ss = 223
 p14a1/fs = +1.0x +0.0y
 p14a1/ss = +0.0x +1.0y
-p14a1/corner_x = 297
+p14a1/corner_x = 297.00000000000006
 p14a1/corner_y = 194
 p14a1/coffset = 0
 
@@ -2559,7 +2559,7 @@ p14a2/min_ss = 160
 p14a2/max_ss = 191
 p14a2/fs = +1.0x +0.0y
 p14a2/ss = +0.0x +1.0y
-p14a2/corner_x = 297
+p14a2/corner_x = 297.00000000000006
 p14a2/corner_y = 158
 p14a2/coffset = 0
 
@@ -2570,7 +2570,7 @@ p14a3/min_ss = 128
 p14a3/max_ss = 159
 p14a3/fs = +1.0x +0.0y
 p14a3/ss = +0.0x +1.0y
-p14a3/corner_x = 297
+p14a3/corner_x = 297.00000000000006
 p14a3/corner_y = 122
 p14a3/coffset = 0
 
@@ -2581,8 +2581,8 @@ p14a4/min_ss = 96
 p14a4/max_ss = 127
 p14a4/fs = +1.0x +0.0y
 p14a4/ss = +0.0x +1.0y
-p14a4/corner_x = 297
-p14a4/corner_y = 86
+p14a4/corner_x = 297.00000000000006
+p14a4/corner_y = 85.99999999999999
 p14a4/coffset = 0
 
 p14a5/dim1 = 14
@@ -2592,8 +2592,8 @@ p14a5/min_ss = 64
 p14a5/max_ss = 95
 p14a5/fs = +1.0x +0.0y
 p14a5/ss = +0.0x +1.0y
-p14a5/corner_x = 297
-p14a5/corner_y = 50
+p14a5/corner_x = 297.00000000000006
+p14a5/corner_y = 49.999999999999986
 p14a5/coffset = 0
 
 p14a6/dim1 = 14
@@ -2603,8 +2603,8 @@ p14a6/min_ss = 32
 p14a6/max_ss = 63
 p14a6/fs = +1.0x +0.0y
 p14a6/ss = +0.0x +1.0y
-p14a6/corner_x = 297
-p14a6/corner_y = 14
+p14a6/corner_x = 297.00000000000006
+p14a6/corner_y = 13.999999999999984
 p14a6/coffset = 0
 
 p14a7/dim1 = 14
@@ -2614,8 +2614,8 @@ p14a7/min_ss = 0
 p14a7/max_ss = 31
 p14a7/fs = +1.0x +0.0y
 p14a7/ss = +0.0x +1.0y
-p14a7/corner_x = 297
-p14a7/corner_y = -22
+p14a7/corner_x = 297.00000000000006
+p14a7/corner_y = -21.999999999999993
 p14a7/coffset = 0
 
 p14a8/dim1 = 14
@@ -2625,8 +2625,8 @@ p14a8/min_ss = 0
 p14a8/max_ss = 31
 p14a8/fs = +1.0x +0.0y
 p14a8/ss = +0.0x +1.0y
-p14a8/corner_x = 429
-p14a8/corner_y = -22
+p14a8/corner_x = 429.00000000000006
+p14a8/corner_y = -21.999999999999993
 p14a8/coffset = 0
 
 p14a9/dim1 = 14
@@ -2636,8 +2636,8 @@ p14a9/min_ss = 32
 p14a9/max_ss = 63
 p14a9/fs = +1.0x +0.0y
 p14a9/ss = +0.0x +1.0y
-p14a9/corner_x = 429
-p14a9/corner_y = 14
+p14a9/corner_x = 429.00000000000006
+p14a9/corner_y = 13.999999999999984
 p14a9/coffset = 0
 
 p14a10/dim1 = 14
@@ -2647,8 +2647,8 @@ p14a10/min_ss = 64
 p14a10/max_ss = 95
 p14a10/fs = +1.0x +0.0y
 p14a10/ss = +0.0x +1.0y
-p14a10/corner_x = 429
-p14a10/corner_y = 50
+p14a10/corner_x = 429.00000000000006
+p14a10/corner_y = 49.999999999999986
 p14a10/coffset = 0
 
 p14a11/dim1 = 14
@@ -2658,8 +2658,8 @@ p14a11/min_ss = 96
 p14a11/max_ss = 127
 p14a11/fs = +1.0x +0.0y
 p14a11/ss = +0.0x +1.0y
-p14a11/corner_x = 429
-p14a11/corner_y = 86
+p14a11/corner_x = 429.00000000000006
+p14a11/corner_y = 85.99999999999999
 p14a11/coffset = 0
 
 p14a12/dim1 = 14
@@ -2669,7 +2669,7 @@ p14a12/min_ss = 128
 p14a12/max_ss = 159
 p14a12/fs = +1.0x +0.0y
 p14a12/ss = +0.0x +1.0y
-p14a12/corner_x = 429
+p14a12/corner_x = 429.00000000000006
 p14a12/corner_y = 122
 p14a12/coffset = 0
 
@@ -2680,7 +2680,7 @@ p14a13/min_ss = 160
 p14a13/max_ss = 191
 p14a13/fs = +1.0x +0.0y
 p14a13/ss = +0.0x +1.0y
-p14a13/corner_x = 429
+p14a13/corner_x = 429.00000000000006
 p14a13/corner_y = 158
 p14a13/coffset = 0
 
@@ -2691,7 +2691,7 @@ p14a14/min_ss = 192
 p14a14/max_ss = 223
 p14a14/fs = +1.0x +0.0y
 p14a14/ss = +0.0x +1.0y
-p14a14/corner_x = 429
+p14a14/corner_x = 429.00000000000006
 p14a14/corner_y = 194
 p14a14/coffset = 0
 
@@ -2702,7 +2702,7 @@ p14a15/min_ss = 224
 p14a15/max_ss = 255
 p14a15/fs = +1.0x +0.0y
 p14a15/ss = +0.0x +1.0y
-p14a15/corner_x = 429
+p14a15/corner_x = 429.00000000000006
 p14a15/corner_y = 230
 p14a15/coffset = 0
 
@@ -2713,7 +2713,7 @@ p15a0/min_ss = 224
 p15a0/max_ss = 255
 p15a0/fs = +1.0x +0.0y
 p15a0/ss = +0.0x +1.0y
-p15a0/corner_x = 297
+p15a0/corner_x = 297.00000000000006
 p15a0/corner_y = 518
 p15a0/coffset = 0
 
@@ -2724,7 +2724,7 @@ p15a1/min_ss = 192
 p15a1/max_ss = 223
 p15a1/fs = +1.0x +0.0y
 p15a1/ss = +0.0x +1.0y
-p15a1/corner_x = 297
+p15a1/corner_x = 297.00000000000006
 p15a1/corner_y = 482
 p15a1/coffset = 0
 
@@ -2735,8 +2735,8 @@ p15a2/min_ss = 160
 p15a2/max_ss = 191
 p15a2/fs = +1.0x +0.0y
 p15a2/ss = +0.0x +1.0y
-p15a2/corner_x = 297
-p15a2/corner_y = 446
+p15a2/corner_x = 297.00000000000006
+p15a2/corner_y = 446.00000000000006
 p15a2/coffset = 0
 
 p15a3/dim1 = 15
@@ -2746,7 +2746,7 @@ p15a3/min_ss = 128
 p15a3/max_ss = 159
 p15a3/fs = +1.0x +0.0y
 p15a3/ss = +0.0x +1.0y
-p15a3/corner_x = 297
+p15a3/corner_x = 297.00000000000006
 p15a3/corner_y = 410
 p15a3/coffset = 0
 
@@ -2757,7 +2757,7 @@ p15a4/min_ss = 96
 p15a4/max_ss = 127
 p15a4/fs = +1.0x +0.0y
 p15a4/ss = +0.0x +1.0y
-p15a4/corner_x = 297
+p15a4/corner_x = 297.00000000000006
 p15a4/corner_y = 374
 p15a4/coffset = 0
 
@@ -2768,8 +2768,8 @@ p15a5/min_ss = 64
 p15a5/max_ss = 95
 p15a5/fs = +1.0x +0.0y
 p15a5/ss = +0.0x +1.0y
-p15a5/corner_x = 297
-p15a5/corner_y = 338
+p15a5/corner_x = 297.00000000000006
+p15a5/corner_y = 337.99999999999994
 p15a5/coffset = 0
 
 p15a6/dim1 = 15
@@ -2779,8 +2779,8 @@ p15a6/min_ss = 32
 p15a6/max_ss = 63
 p15a6/fs = +1.0x +0.0y
 p15a6/ss = +0.0x +1.0y
-p15a6/corner_x = 297
-p15a6/corner_y = 302
+p15a6/corner_x = 297.00000000000006
+p15a6/corner_y = 302.00000000000006
 p15a6/coffset = 0
 
 p15a7/dim1 = 15
@@ -2790,7 +2790,7 @@ p15a7/min_ss = 0
 p15a7/max_ss = 31
 p15a7/fs = +1.0x +0.0y
 p15a7/ss = +0.0x +1.0y
-p15a7/corner_x = 297
+p15a7/corner_x = 297.00000000000006
 p15a7/corner_y = 266
 p15a7/coffset = 0
 
@@ -2801,7 +2801,7 @@ p15a8/min_ss = 0
 p15a8/max_ss = 31
 p15a8/fs = +1.0x +0.0y
 p15a8/ss = +0.0x +1.0y
-p15a8/corner_x = 429
+p15a8/corner_x = 429.00000000000006
 p15a8/corner_y = 266
 p15a8/coffset = 0
 
@@ -2812,8 +2812,8 @@ p15a9/min_ss = 32
 p15a9/max_ss = 63
 p15a9/fs = +1.0x +0.0y
 p15a9/ss = +0.0x +1.0y
-p15a9/corner_x = 429
-p15a9/corner_y = 302
+p15a9/corner_x = 429.00000000000006
+p15a9/corner_y = 302.00000000000006
 p15a9/coffset = 0
 
 p15a10/dim1 = 15
@@ -2823,8 +2823,8 @@ p15a10/min_ss = 64
 p15a10/max_ss = 95
 p15a10/fs = +1.0x +0.0y
 p15a10/ss = +0.0x +1.0y
-p15a10/corner_x = 429
-p15a10/corner_y = 338
+p15a10/corner_x = 429.00000000000006
+p15a10/corner_y = 337.99999999999994
 p15a10/coffset = 0
 
 p15a11/dim1 = 15
@@ -2834,7 +2834,7 @@ p15a11/min_ss = 96
 p15a11/max_ss = 127
 p15a11/fs = +1.0x +0.0y
 p15a11/ss = +0.0x +1.0y
-p15a11/corner_x = 429
+p15a11/corner_x = 429.00000000000006
 p15a11/corner_y = 374
 p15a11/coffset = 0
 
@@ -2845,7 +2845,7 @@ p15a12/min_ss = 128
 p15a12/max_ss = 159
 p15a12/fs = +1.0x +0.0y
 p15a12/ss = +0.0x +1.0y
-p15a12/corner_x = 429
+p15a12/corner_x = 429.00000000000006
 p15a12/corner_y = 410
 p15a12/coffset = 0
 
@@ -2856,8 +2856,8 @@ p15a13/min_ss = 160
 p15a13/max_ss = 191
 p15a13/fs = +1.0x +0.0y
 p15a13/ss = +0.0x +1.0y
-p15a13/corner_x = 429
-p15a13/corner_y = 446
+p15a13/corner_x = 429.00000000000006
+p15a13/corner_y = 446.00000000000006
 p15a13/coffset = 0
 
 p15a14/dim1 = 15
@@ -2867,7 +2867,7 @@ p15a14/min_ss = 192
 p15a14/max_ss = 223
 p15a14/fs = +1.0x +0.0y
 p15a14/ss = +0.0x +1.0y
-p15a14/corner_x = 429
+p15a14/corner_x = 429.00000000000006
 p15a14/corner_y = 482
 p15a14/coffset = 0
 
@@ -2878,7 +2878,7 @@ p15a15/min_ss = 224
 p15a15/max_ss = 255
 p15a15/fs = +1.0x +0.0y
 p15a15/ss = +0.0x +1.0y
-p15a15/corner_x = 429
+p15a15/corner_x = 429.00000000000006
 p15a15/corner_y = 518
 p15a15/coffset = 0
 

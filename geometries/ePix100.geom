@@ -41,7 +41,7 @@ p0a1/min_ss = 0
 p0a1/max_ss = 351
 p0a1/fs = -1.0x +0.0y
 p0a1/ss = +0.0x -1.0y
-p0a1/corner_x = -2.5
+p0a1/corner_x = -2.5000000000000044
 p0a1/corner_y = 354.5
 p0a1/coffset = 0
 
@@ -52,7 +52,7 @@ p0a2/max_ss = 703
 p0a2/fs = -1.0x +0.0y
 p0a2/ss = +0.0x -1.0y
 p0a2/corner_x = 386.5
-p0a2/corner_y = -2.5
+p0a2/corner_y = -2.5000000000000044
 p0a2/coffset = 0
 
 p0a3/min_fs = 384
@@ -61,7 +61,7 @@ p0a3/min_ss = 352
 p0a3/max_ss = 703
 p0a3/fs = -1.0x +0.0y
 p0a3/ss = +0.0x -1.0y
-p0a3/corner_x = -2.5
-p0a3/corner_y = -2.5
+p0a3/corner_x = -2.5000000000000044
+p0a3/corner_y = -2.5000000000000044
 p0a3/coffset = 0
 

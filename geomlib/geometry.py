@@ -465,7 +465,7 @@ class Geometry:
             self.photon_energy,
             self.bad_regions,
             self.no_index,
-            tuple(groups.items()),
+            frozenset(groups.items()),
             self.data_path,
             self.mask_path,
             # + 0.0: -0.0 and 0.0 are equal numbers but different bytes.

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from geometries.write import FOLDER, IN_HDF5, example_text, write_all
+from geomlib.assembly import assemble_data
 from geomlib.detectors import EXAMPLE_NAMES, example_geometry
 from geomlib.formats.crystfel.acceptance import VERSIONS, rejections
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.read import read_crystfel
 from geomlib.formats.euxfel import read_euxfel
+from tests.shared import by_size
 
 # Positions below 1 m, rounded a few times.
 ROUNDING = 1e-15
@@ -27,6 +29,16 @@ def test_geom_files(name):
     assert found.photon_energy is not None
     for version in VERSIONS:
         assert rejections(Document.parse(path.read_bytes()), version) == []
+
+
+@pytest.mark.parametrize("name", by_size(EXAMPLE_NAMES))
+def test_geom_files_assemble_to_the_same_image(name):
+    """Corners half-way between two pixels must not snap the other way after a round trip."""
+    found, wanted = read_crystfel(FOLDER / f"{name}.geom"), example_geometry(name)
+    data = np.arange(np.prod(wanted.data_shape), dtype=np.uint32).reshape(wanted.data_shape)
+    images = [assemble_data(data, geometry) for geometry in (found, wanted)]
+    np.testing.assert_array_equal(images[0].data, images[1].data)
+    np.testing.assert_array_equal(images[0].centre, images[1].centre)
 
 
 def datasets(path):
