@@ -8,15 +8,13 @@ thread. Ours gives a Geometry with its detector recognised, theirs the parsed di
 
 from __future__ import annotations
 
-import statistics
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
+from benchmarks.timing import describe_machine, medians
 from geomlib.formats.crystfel.read import read_crystfel
 
 REAL_FILE = "AGIPD_European-XFEL_EXtra-foam_agipd_mar18_v11.geom"
@@ -56,21 +54,11 @@ def synthetic(n_panels: int) -> str:
     return "\n".join(lines)
 
 
-def interleaved(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median time of each call, in milliseconds."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
 def main() -> None:
     from cfelpyutils.geometry import load_crystfel_geometry
 
-    print(f"geomlib {version('geomlib')}, cfelpyutils {version('cfelpyutils')}, 1 thread each")
+    print(describe_machine())
+    print("1 thread each; ratio: geomlib / cfelpyutils")
     print(f"{'file':<44}{'panels':>7}{'kB':>7}{'geomlib':>11}{'cfelpyutils':>13}{'ratio':>8}")
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
@@ -82,13 +70,11 @@ def main() -> None:
             files[-1].write_text(synthetic(n_panels))
         for file in files:
             panels = read_crystfel(file).n_tiles
-            times = interleaved(
-                {
-                    "geomlib": lambda file=file: read_crystfel(file),
-                    "cfelpyutils": lambda file=file: load_crystfel_geometry(str(file)),
-                }
-            )
-            ours, theirs = times["geomlib"], times["cfelpyutils"]
+            todo = {
+                "geomlib": partial(read_crystfel, file),
+                "cfelpyutils": partial(load_crystfel_geometry, str(file)),
+            }
+            ours, theirs = (1e3 * seconds for seconds in medians(todo, ROUNDS).values())
             print(
                 f"{file.name[:42]:<44}{panels:>7}{file.stat().st_size / 1e3:>7.0f}"
                 f"{ours:>8.2f} ms{theirs:>10.2f} ms{ours / theirs:>8.2f}"

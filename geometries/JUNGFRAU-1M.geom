@@ -47,7 +47,7 @@ p0a1/min_ss = 0
 p0a1/max_ss = 255
 p0a1/fs = +1.0x +0.0y
 p0a1/ss = +0.0x +1.0y
-p0a1/corner_x = -257.00000000000006
+p0a1/corner_x = -257
 p0a1/corner_y = 18
 p0a1/coffset = 0
 
@@ -58,7 +58,7 @@ p0a2/min_ss = 0
 p0a2/max_ss = 255
 p0a2/fs = +1.0x +0.0y
 p0a2/ss = +0.0x +1.0y
-p0a2/corner_x = 0.9999999999999825
+p0a2/corner_x = 1
 p0a2/corner_y = 18
 p0a2/coffset = 0
 
@@ -91,7 +91,7 @@ p0a5/min_ss = 256
 p0a5/max_ss = 511
 p0a5/fs = +1.0x +0.0y
 p0a5/ss = +0.0x +1.0y
-p0a5/corner_x = -257.00000000000006
+p0a5/corner_x = -257
 p0a5/corner_y = 276
 p0a5/coffset = 0
 
@@ -102,7 +102,7 @@ p0a6/min_ss = 256
 p0a6/max_ss = 511
 p0a6/fs = +1.0x +0.0y
 p0a6/ss = +0.0x +1.0y
-p0a6/corner_x = 0.9999999999999825
+p0a6/corner_x = 1
 p0a6/corner_y = 276
 p0a6/coffset = 0
 
@@ -135,7 +135,7 @@ p1a1/min_ss = 0
 p1a1/max_ss = 255
 p1a1/fs = +1.0x +0.0y
 p1a1/ss = +0.0x +1.0y
-p1a1/corner_x = -257.00000000000006
+p1a1/corner_x = -257
 p1a1/corner_y = -532
 p1a1/coffset = 0
 
@@ -146,7 +146,7 @@ p1a2/min_ss = 0
 p1a2/max_ss = 255
 p1a2/fs = +1.0x +0.0y
 p1a2/ss = +0.0x +1.0y
-p1a2/corner_x = 0.9999999999999825
+p1a2/corner_x = 1
 p1a2/corner_y = -532
 p1a2/coffset = 0
 
@@ -179,7 +179,7 @@ p1a5/min_ss = 256
 p1a5/max_ss = 511
 p1a5/fs = +1.0x +0.0y
 p1a5/ss = +0.0x +1.0y
-p1a5/corner_x = -257.00000000000006
+p1a5/corner_x = -257
 p1a5/corner_y = -274
 p1a5/coffset = 0
 
@@ -190,7 +190,7 @@ p1a6/min_ss = 256
 p1a6/max_ss = 511
 p1a6/fs = +1.0x +0.0y
 p1a6/ss = +0.0x +1.0y
-p1a6/corner_x = 0.9999999999999825
+p1a6/corner_x = 1
 p1a6/corner_y = -274
 p1a6/coffset = 0
 

@@ -48,8 +48,8 @@ p0a0/min_ss = 0
 p0a0/max_ss = 255
 p0a0/fs = -1.0x +0.0y
 p0a0/ss = +0.0x -1.0y
-p0a0/corner_x = 1125.0000000000002
-p0a0/corner_y = 1078.0000000000002
+p0a0/corner_x = 1125
+p0a0/corner_y = 1078
 p0a0/coffset = 0
 
 p0a1/dim1 = 0
@@ -60,7 +60,7 @@ p0a1/max_ss = 255
 p0a1/fs = -1.0x +0.0y
 p0a1/ss = +0.0x -1.0y
 p0a1/corner_x = 867
-p0a1/corner_y = 1078.0000000000002
+p0a1/corner_y = 1078
 p0a1/coffset = 0
 
 p0a2/dim1 = 0
@@ -70,8 +70,8 @@ p0a2/min_ss = 0
 p0a2/max_ss = 255
 p0a2/fs = -1.0x +0.0y
 p0a2/ss = +0.0x -1.0y
-p0a2/corner_x = 609.0000000000001
-p0a2/corner_y = 1078.0000000000002
+p0a2/corner_x = 609
+p0a2/corner_y = 1078
 p0a2/coffset = 0
 
 p0a3/dim1 = 0
@@ -81,8 +81,8 @@ p0a3/min_ss = 0
 p0a3/max_ss = 255
 p0a3/fs = -1.0x +0.0y
 p0a3/ss = +0.0x -1.0y
-p0a3/corner_x = 351.0000000000001
-p0a3/corner_y = 1078.0000000000002
+p0a3/corner_x = 351
+p0a3/corner_y = 1078
 p0a3/coffset = 0
 
 p0a4/dim1 = 0
@@ -92,8 +92,8 @@ p0a4/min_ss = 256
 p0a4/max_ss = 511
 p0a4/fs = -1.0x +0.0y
 p0a4/ss = +0.0x -1.0y
-p0a4/corner_x = 1125.0000000000002
-p0a4/corner_y = 820.0000000000001
+p0a4/corner_x = 1125
+p0a4/corner_y = 820
 p0a4/coffset = 0
 
 p0a5/dim1 = 0
@@ -104,7 +104,7 @@ p0a5/max_ss = 511
 p0a5/fs = -1.0x +0.0y
 p0a5/ss = +0.0x -1.0y
 p0a5/corner_x = 867
-p0a5/corner_y = 820.0000000000001
+p0a5/corner_y = 820
 p0a5/coffset = 0
 
 p0a6/dim1 = 0
@@ -114,8 +114,8 @@ p0a6/min_ss = 256
 p0a6/max_ss = 511
 p0a6/fs = -1.0x +0.0y
 p0a6/ss = +0.0x -1.0y
-p0a6/corner_x = 609.0000000000001
-p0a6/corner_y = 820.0000000000001
+p0a6/corner_x = 609
+p0a6/corner_y = 820
 p0a6/coffset = 0
 
 p0a7/dim1 = 0
@@ -125,8 +125,8 @@ p0a7/min_ss = 256
 p0a7/max_ss = 511
 p0a7/fs = -1.0x +0.0y
 p0a7/ss = +0.0x -1.0y
-p0a7/corner_x = 351.0000000000001
-p0a7/corner_y = 820.0000000000001
+p0a7/corner_x = 351
+p0a7/corner_y = 820
 p0a7/coffset = 0
 
 p1a0/dim1 = 1
@@ -136,7 +136,7 @@ p1a0/min_ss = 0
 p1a0/max_ss = 255
 p1a0/fs = -1.0x +0.0y
 p1a0/ss = +0.0x -1.0y
-p1a0/corner_x = 1125.0000000000002
+p1a0/corner_x = 1125
 p1a0/corner_y = 531
 p1a0/coffset = 0
 
@@ -158,7 +158,7 @@ p1a2/min_ss = 0
 p1a2/max_ss = 255
 p1a2/fs = -1.0x +0.0y
 p1a2/ss = +0.0x -1.0y
-p1a2/corner_x = 609.0000000000001
+p1a2/corner_x = 609
 p1a2/corner_y = 531
 p1a2/coffset = 0
 
@@ -169,7 +169,7 @@ p1a3/min_ss = 0
 p1a3/max_ss = 255
 p1a3/fs = -1.0x +0.0y
 p1a3/ss = +0.0x -1.0y
-p1a3/corner_x = 351.0000000000001
+p1a3/corner_x = 351
 p1a3/corner_y = 531
 p1a3/coffset = 0
 
@@ -180,7 +180,7 @@ p1a4/min_ss = 256
 p1a4/max_ss = 511
 p1a4/fs = -1.0x +0.0y
 p1a4/ss = +0.0x -1.0y
-p1a4/corner_x = 1125.0000000000002
+p1a4/corner_x = 1125
 p1a4/corner_y = 273
 p1a4/coffset = 0
 
@@ -202,7 +202,7 @@ p1a6/min_ss = 256
 p1a6/max_ss = 511
 p1a6/fs = -1.0x +0.0y
 p1a6/ss = +0.0x -1.0y
-p1a6/corner_x = 609.0000000000001
+p1a6/corner_x = 609
 p1a6/corner_y = 273
 p1a6/coffset = 0
 
@@ -213,7 +213,7 @@ p1a7/min_ss = 256
 p1a7/max_ss = 511
 p1a7/fs = -1.0x +0.0y
 p1a7/ss = +0.0x -1.0y
-p1a7/corner_x = 351.0000000000001
+p1a7/corner_x = 351
 p1a7/corner_y = 273
 p1a7/coffset = 0
 
@@ -224,8 +224,8 @@ p2a0/min_ss = 0
 p2a0/max_ss = 255
 p2a0/fs = -1.0x +0.0y
 p2a0/ss = +0.0x -1.0y
-p2a0/corner_x = 1125.0000000000002
-p2a0/corner_y = -15.999999999999904
+p2a0/corner_x = 1125
+p2a0/corner_y = -16
 p2a0/coffset = 0
 
 p2a1/dim1 = 2
@@ -236,7 +236,7 @@ p2a1/max_ss = 255
 p2a1/fs = -1.0x +0.0y
 p2a1/ss = +0.0x -1.0y
 p2a1/corner_x = 867
-p2a1/corner_y = -15.999999999999904
+p2a1/corner_y = -16
 p2a1/coffset = 0
 
 p2a2/dim1 = 2
@@ -246,8 +246,8 @@ p2a2/min_ss = 0
 p2a2/max_ss = 255
 p2a2/fs = -1.0x +0.0y
 p2a2/ss = +0.0x -1.0y
-p2a2/corner_x = 609.0000000000001
-p2a2/corner_y = -15.999999999999904
+p2a2/corner_x = 609
+p2a2/corner_y = -16
 p2a2/coffset = 0
 
 p2a3/dim1 = 2
@@ -257,8 +257,8 @@ p2a3/min_ss = 0
 p2a3/max_ss = 255
 p2a3/fs = -1.0x +0.0y
 p2a3/ss = +0.0x -1.0y
-p2a3/corner_x = 351.0000000000001
-p2a3/corner_y = -15.999999999999904
+p2a3/corner_x = 351
+p2a3/corner_y = -16
 p2a3/coffset = 0
 
 p2a4/dim1 = 2
@@ -268,8 +268,8 @@ p2a4/min_ss = 256
 p2a4/max_ss = 511
 p2a4/fs = -1.0x +0.0y
 p2a4/ss = +0.0x -1.0y
-p2a4/corner_x = 1125.0000000000002
-p2a4/corner_y = -273.99999999999994
+p2a4/corner_x = 1125
+p2a4/corner_y = -274
 p2a4/coffset = 0
 
 p2a5/dim1 = 2
@@ -280,7 +280,7 @@ p2a5/max_ss = 511
 p2a5/fs = -1.0x +0.0y
 p2a5/ss = +0.0x -1.0y
 p2a5/corner_x = 867
-p2a5/corner_y = -273.99999999999994
+p2a5/corner_y = -274
 p2a5/coffset = 0
 
 p2a6/dim1 = 2
@@ -290,8 +290,8 @@ p2a6/min_ss = 256
 p2a6/max_ss = 511
 p2a6/fs = -1.0x +0.0y
 p2a6/ss = +0.0x -1.0y
-p2a6/corner_x = 609.0000000000001
-p2a6/corner_y = -273.99999999999994
+p2a6/corner_x = 609
+p2a6/corner_y = -274
 p2a6/coffset = 0
 
 p2a7/dim1 = 2
@@ -301,8 +301,8 @@ p2a7/min_ss = 256
 p2a7/max_ss = 511
 p2a7/fs = -1.0x +0.0y
 p2a7/ss = +0.0x -1.0y
-p2a7/corner_x = 351.0000000000001
-p2a7/corner_y = -273.99999999999994
+p2a7/corner_x = 351
+p2a7/corner_y = -274
 p2a7/coffset = 0
 
 p3a0/dim1 = 3
@@ -312,7 +312,7 @@ p3a0/min_ss = 0
 p3a0/max_ss = 255
 p3a0/fs = -1.0x +0.0y
 p3a0/ss = +0.0x -1.0y
-p3a0/corner_x = 1125.0000000000002
+p3a0/corner_x = 1125
 p3a0/corner_y = -563
 p3a0/coffset = 0
 
@@ -334,7 +334,7 @@ p3a2/min_ss = 0
 p3a2/max_ss = 255
 p3a2/fs = -1.0x +0.0y
 p3a2/ss = +0.0x -1.0y
-p3a2/corner_x = 609.0000000000001
+p3a2/corner_x = 609
 p3a2/corner_y = -563
 p3a2/coffset = 0
 
@@ -345,7 +345,7 @@ p3a3/min_ss = 0
 p3a3/max_ss = 255
 p3a3/fs = -1.0x +0.0y
 p3a3/ss = +0.0x -1.0y
-p3a3/corner_x = 351.0000000000001
+p3a3/corner_x = 351
 p3a3/corner_y = -563
 p3a3/coffset = 0
 
@@ -356,7 +356,7 @@ p3a4/min_ss = 256
 p3a4/max_ss = 511
 p3a4/fs = -1.0x +0.0y
 p3a4/ss = +0.0x -1.0y
-p3a4/corner_x = 1125.0000000000002
+p3a4/corner_x = 1125
 p3a4/corner_y = -821
 p3a4/coffset = 0
 
@@ -378,7 +378,7 @@ p3a6/min_ss = 256
 p3a6/max_ss = 511
 p3a6/fs = -1.0x +0.0y
 p3a6/ss = +0.0x -1.0y
-p3a6/corner_x = 609.0000000000001
+p3a6/corner_x = 609
 p3a6/corner_y = -821
 p3a6/coffset = 0
 
@@ -389,7 +389,7 @@ p3a7/min_ss = 256
 p3a7/max_ss = 511
 p3a7/fs = -1.0x +0.0y
 p3a7/ss = +0.0x -1.0y
-p3a7/corner_x = 351.0000000000001
+p3a7/corner_x = 351
 p3a7/corner_y = -821
 p3a7/coffset = 0
 
@@ -433,7 +433,7 @@ p4a3/min_ss = 0
 p4a3/max_ss = 255
 p4a3/fs = +1.0x +0.0y
 p4a3/ss = +0.0x +1.0y
-p4a3/corner_x = -350.99999999999994
+p4a3/corner_x = -351
 p4a3/corner_y = -1078
 p4a3/coffset = 0
 
@@ -477,7 +477,7 @@ p4a7/min_ss = 256
 p4a7/max_ss = 511
 p4a7/fs = +1.0x +0.0y
 p4a7/ss = +0.0x +1.0y
-p4a7/corner_x = -350.99999999999994
+p4a7/corner_x = -351
 p4a7/corner_y = -820
 p4a7/coffset = 0
 
@@ -521,7 +521,7 @@ p5a3/min_ss = 0
 p5a3/max_ss = 255
 p5a3/fs = +1.0x +0.0y
 p5a3/ss = +0.0x +1.0y
-p5a3/corner_x = -350.99999999999994
+p5a3/corner_x = -351
 p5a3/corner_y = -531
 p5a3/coffset = 0
 
@@ -565,7 +565,7 @@ p5a7/min_ss = 256
 p5a7/max_ss = 511
 p5a7/fs = +1.0x +0.0y
 p5a7/ss = +0.0x +1.0y
-p5a7/corner_x = -350.99999999999994
+p5a7/corner_x = -351
 p5a7/corner_y = -273
 p5a7/coffset = 0
 
@@ -609,7 +609,7 @@ p6a3/min_ss = 0
 p6a3/max_ss = 255
 p6a3/fs = +1.0x +0.0y
 p6a3/ss = +0.0x +1.0y
-p6a3/corner_x = -350.99999999999994
+p6a3/corner_x = -351
 p6a3/corner_y = 16
 p6a3/coffset = 0
 
@@ -653,7 +653,7 @@ p6a7/min_ss = 256
 p6a7/max_ss = 511
 p6a7/fs = +1.0x +0.0y
 p6a7/ss = +0.0x +1.0y
-p6a7/corner_x = -350.99999999999994
+p6a7/corner_x = -351
 p6a7/corner_y = 274
 p6a7/coffset = 0
 
@@ -697,7 +697,7 @@ p7a3/min_ss = 0
 p7a3/max_ss = 255
 p7a3/fs = +1.0x +0.0y
 p7a3/ss = +0.0x +1.0y
-p7a3/corner_x = -350.99999999999994
+p7a3/corner_x = -351
 p7a3/corner_y = 563
 p7a3/coffset = 0
 
@@ -741,7 +741,7 @@ p7a7/min_ss = 256
 p7a7/max_ss = 511
 p7a7/fs = +1.0x +0.0y
 p7a7/ss = +0.0x +1.0y
-p7a7/corner_x = -350.99999999999994
+p7a7/corner_x = -351
 p7a7/corner_y = 821
 p7a7/coffset = 0
 

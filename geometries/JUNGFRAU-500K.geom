@@ -41,7 +41,7 @@ p0a1/min_ss = 0
 p0a1/max_ss = 255
 p0a1/fs = +1.0x +0.0y
 p0a1/ss = +0.0x +1.0y
-p0a1/corner_x = -257.00000000000006
+p0a1/corner_x = -257
 p0a1/corner_y = -257
 p0a1/coffset = 0
 
@@ -51,7 +51,7 @@ p0a2/min_ss = 0
 p0a2/max_ss = 255
 p0a2/fs = +1.0x +0.0y
 p0a2/ss = +0.0x +1.0y
-p0a2/corner_x = 0.9999999999999825
+p0a2/corner_x = 1
 p0a2/corner_y = -257
 p0a2/coffset = 0
 
@@ -72,7 +72,7 @@ p0a4/max_ss = 511
 p0a4/fs = +1.0x +0.0y
 p0a4/ss = +0.0x +1.0y
 p0a4/corner_x = -515
-p0a4/corner_y = 1.0000000000000286
+p0a4/corner_y = 1
 p0a4/coffset = 0
 
 p0a5/min_fs = 256
@@ -81,8 +81,8 @@ p0a5/min_ss = 256
 p0a5/max_ss = 511
 p0a5/fs = +1.0x +0.0y
 p0a5/ss = +0.0x +1.0y
-p0a5/corner_x = -257.00000000000006
-p0a5/corner_y = 1.0000000000000286
+p0a5/corner_x = -257
+p0a5/corner_y = 1
 p0a5/coffset = 0
 
 p0a6/min_fs = 512
@@ -91,8 +91,8 @@ p0a6/min_ss = 256
 p0a6/max_ss = 511
 p0a6/fs = +1.0x +0.0y
 p0a6/ss = +0.0x +1.0y
-p0a6/corner_x = 0.9999999999999825
-p0a6/corner_y = 1.0000000000000286
+p0a6/corner_x = 1
+p0a6/corner_y = 1
 p0a6/coffset = 0
 
 p0a7/min_fs = 768
@@ -102,6 +102,6 @@ p0a7/max_ss = 511
 p0a7/fs = +1.0x +0.0y
 p0a7/ss = +0.0x +1.0y
 p0a7/corner_x = 259
-p0a7/corner_y = 1.0000000000000286
+p0a7/corner_y = 1
 p0a7/coffset = 0
 

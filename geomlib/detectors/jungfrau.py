@@ -69,7 +69,8 @@ def jungfrau(
     GeometryError
         If there is not one orientation of ±1 a module.
     """
-    origins = points("positions", positions) * unit
+    # In pixels up to the last step: whole numbers stay exact.
+    origins = points("positions", positions) * (unit / PITCH)
     n = len(origins)
     signs = np.ones((n, 2)) if orientations is None else np.asarray(orientations, dtype=float)
     if signs.shape != (n, 2) or not np.isin(signs, (-1, 1)).all():
@@ -77,8 +78,9 @@ def jungfrau(
             f"orientations must be {n} pairs (sx, sy) of +1 or -1, one a module, "
             f"got {orientations!r}"
         )
-    step = TILE * PITCH + asic_gap * unit
-    size = np.array([4, 2]) * step - asic_gap * unit
+    gap = asic_gap * (unit / PITCH)
+    step = TILE + gap
+    size = np.array([4, 2]) * step - gap
     start = origins.copy()
     start[:, :2] += np.where(signs < 0, size, 0)
     corners, ss, fs = (np.zeros((n, 8, 3)) for _ in range(3))
@@ -89,5 +91,5 @@ def jungfrau(
     fs[:, :, 0] = signs[:, :1] * PITCH
     ss[:, :, 1] = signs[:, 1:] * PITCH
     return Geometry(
-        jungfrau_detector(n), corners.reshape(-1, 3), ss.reshape(-1, 3), fs.reshape(-1, 3)
+        jungfrau_detector(n), corners.reshape(-1, 3) * PITCH, ss.reshape(-1, 3), fs.reshape(-1, 3)
     )

@@ -84,23 +84,9 @@ def read_euxfel(
     GeometryWarning
         If positions look inverted, or in another unit, or tiles lie on top of each other.
     """
-    import h5py
-
     quads = None if quad_positions is None else quadrant_array(quad_positions)
     name = fspath(path)
-    try:
-        with h5py.File(name, "r") as file:
-            found = _recognise(file, name)
-            _check_expected(found, detector, name)
-            modules, tiles = _module_positions(file, found, name)
-            own = _quadrant_positions(file, name) if quads is None else quads
-    except GeometryFileError:
-        raise
-    except FileNotFoundError:
-        raise GeometryFileError("there is no such file", path=name) from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
-        # What h5py raises for damaged files depends on the damage.
-        raise GeometryFileError(f"not a readable HDF5 file ({err})", path=name) from err
+    found, own, modules, tiles = _read_file(name, quads, detector)
     if invert:
         modules, tiles = -modules, -tiles
         own = own if quads is not None else -own
@@ -158,12 +144,22 @@ def write_euxfel(geometry: Geometry, path: str | PathLike[str]) -> None:
     with replacing(path) as temporary, h5py.File(temporary, "w", libver=_VERSIONS) as file:
         file["DetectorDescription"] = detector.name
         for q in range(_QUADRANTS):
-            file[f"Q{q + 1}/Position"] = quads[q]
+            quadrant = _new_group(file, f"Q{q + 1}")
+            quadrant["Position"] = quads[q]
             for m in range(_MODULES):
-                group = f"Q{q + 1}/M{m + 1}"
-                file[f"{group}/Position"] = modules[q, m] - quads[q]
+                module = _new_group(quadrant, f"M{m + 1}")
+                module["Position"] = modules[q, m] - quads[q]
                 for t, point in enumerate(points[q, m]):
-                    file[f"{group}/T{t + 1:02}/Position"] = point - modules[q, m]
+                    _new_group(module, f"T{t + 1:02}")["Position"] = point - modules[q, m]
+
+
+def _new_group(parent: h5py.Group, name: str) -> h5py.Group:
+    """Make a group without the time of day in it: the same geometry gives the same bytes."""
+    import h5py
+
+    properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    properties.set_obj_track_times(False)
+    return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=properties))
 
 
 def losses(geometry: Geometry) -> list[str]:
@@ -327,6 +323,28 @@ def _module_positions(
             for t in range(count):
                 tiles[q, m, t] = _position(_group(module, f"T{t + 1:02}", path), path)
     return modules, tiles
+
+
+def _read_file(
+    path: str, quads: FloatArray | None, expected: str | Detector | None
+) -> tuple[Detector, FloatArray, FloatArray, FloatArray]:
+    """Detector, and positions of quadrants (those given, if any), modules and tiles."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            found = _recognise(file, path)
+            _check_expected(found, expected, path)
+            modules, tiles = _module_positions(file, found, path)
+            own = _quadrant_positions(file, path) if quads is None else quads
+    except GeometryFileError:
+        raise
+    except FileNotFoundError:
+        raise GeometryFileError("there is no such file", path=path) from None
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
+        # What h5py raises for damaged files depends on the damage.
+        raise GeometryFileError(f"not a readable HDF5 file ({err})", path=path) from err
+    return found, own, modules, tiles
 
 
 def _group(parent: h5py.Group, name: str, path: str) -> h5py.Group:

@@ -1,5 +1,6 @@
 """European XFEL HDF5 geometry: against EXtra-geom, real files, and files that lie."""
 
+import time
 import warnings
 
 import extra_geom
@@ -79,6 +80,13 @@ def test_reads_what_extra_geom_writes(detector, tmp_path):
     theirs = EXTRA_GEOM[detector].example()
     theirs.to_h5_file_and_quad_positions(tmp_path / "a.h5")
     assert_equals_extra_geom(read_euxfel(tmp_path / "a.h5"), theirs)
+
+
+def test_the_same_geometry_gives_the_same_bytes(detector, tmp_path):
+    write_euxfel(example_geometry(detector), tmp_path / "a.h5")
+    time.sleep(1.1)  # HDF5 counts its time stamps in seconds
+    write_euxfel(example_geometry(detector), tmp_path / "b.h5")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_given_quadrants_override_those_in_the_file(lpd_file):

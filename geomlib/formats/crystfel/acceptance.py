@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from geomlib.formats.crystfel import values
 from geomlib.formats.crystfel.beam import beam_lines
-from geomlib.formats.crystfel.document import BYTE_ORDER_MARK, Document, printable
+from geomlib.formats.crystfel.document import BYTE_ORDER_MARK, Document, printable, quoted
 from geomlib.formats.crystfel.panels import (
     MAX_DIMENSIONS,
     MAX_FLAGS,
@@ -146,7 +146,7 @@ def _findings_as_read(view: PanelView, parsed: bool) -> Iterator[_Finding]:
     if not parsed:
         yield from _numbers(view)
     yield from _layout(view, parsed)
-    yield from _masks_and_flags(view)
+    yield from _masks_and_flags(view, parsed)
     yield from _trailing_defaults(view)
     yield from _regions(view)
     yield from _groups(view)
@@ -159,7 +159,7 @@ def _lines(view: PanelView) -> Iterator[_Finding]:
     if view.document.text.startswith(BYTE_ORDER_MARK):
         yield _Finding(None, None, "a byte order mark before the first key", _SINCE_10)
     for number, text in view.document.stray_lines[:1]:
-        yield _Finding(None, None, f"line {number} is no assignment: {text!r}", _SINCE_10)
+        yield _Finding(None, None, f"line {number} is no assignment: {quoted(text)}", _SINCE_10)
     if not view.panels:
         yield _Finding(None, None, "no panels", _ALL)
 
@@ -173,13 +173,10 @@ def _beam(view: PanelView) -> Iterator[_Finding]:
     for line in lines:
         missing = not line.unit and line.key != "photon_energy"
         if missing or (line.unit and line.unit not in _UNITS[line.key]):
-            yield _Finding(
-                line.assignment,
-                line.key,
-                f"{line.key} = {view.value(line.assignment)!r}, expected a number, one space and "
-                + " or ".join(_UNITS[line.key]),
-                _SINCE_10,
-            )
+            found = quoted(view.value(line.assignment))
+            units = " or ".join(_UNITS[line.key])
+            message = f"{line.key} = {found}, expected a number, one space and {units}"
+            yield _Finding(line.assignment, line.key, message, _SINCE_10)
     yield from _clen(view)
     kind = view.top.get("peak_list_type")
     if kind is not None and view.value(kind) not in ("cxi", "list3", "auto"):
@@ -251,7 +248,9 @@ def _numbers(view: PanelView) -> Iterator[_Finding]:
     for key in ("fs", "ss"):
         for index in _indices(view, key):
             if _bad_vector(view.value(index)):
-                yield _Finding(index, None, f"{key} = {view.value(index)!r} is no vector", _ALL)
+                yield _Finding(
+                    index, None, f"{key} = {quoted(view.value(index))} is no vector", _ALL
+                )
 
 
 def _missing(
@@ -266,6 +265,8 @@ def _missing(
 
 
 def _indices(view: PanelView, key: str) -> list[int]:
+    if key not in view.used_keys:
+        return []
     return sorted({keys[key] for keys in view.panels.values() if key in keys})
 
 
@@ -287,7 +288,9 @@ def _layout(view: PanelView, parsed: bool) -> Iterator[_Finding]:
         where = max(
             (i for key, i in view.panels[name].items() if key.startswith("dim")), default=None
         )
-        found.setdefault(problem, _Finding(where, None, f"{problem} (panel {name!r})", versions))
+        found.setdefault(
+            problem, _Finding(where, None, f"{problem} (panel {quoted(name)})", versions)
+        )
     yield from found.values()
 
 
@@ -310,34 +313,36 @@ def _layouts(view: PanelView, parsed: bool) -> dict[Dimensions, str]:
 # -- Masks, flags -----------------------------------------------------------------------
 
 
-def _masks_and_flags(view: PanelView) -> Iterator[_Finding]:
-    yield from _masks(view)
+def _masks_and_flags(view: PanelView, parsed: bool) -> Iterator[_Finding]:
+    yield from _mask_keys(view)
+    names = view.names
+    if parsed:
+        # Panels whose masks and data are the same share them.
+        alike = zip(map(id, view.masks), view.data, names, strict=True)
+        names = tuple({(mask, data): name for mask, data, name in alike}.values())
+    for n in range(MAX_MASKS):
+        parts = [f"mask{n}_{part}" for part in ("data", "file", "goodbits", "badbits")]
+        if view.used_keys.isdisjoint(parts):
+            continue
+        chosen = {tuple(map(view.panels[name].get, parts)): name for name in names}
+        for indices, name in chosen.items():
+            yield from _mask(view, n, name, indices)
     for name in view.flagged_panels:
-        if len(view.flag_indices(name)) > MAX_FLAGS:
-            yield _Finding(
-                view.flag_indices(name)[-1],
-                None,
-                f"panel {name!r} has more than {MAX_FLAGS} flags",
-                _NEW,
-            )
+        flags = view.flag_indices(name)
+        if len(flags) > MAX_FLAGS:
+            message = f"panel {quoted(name)} has more than {MAX_FLAGS} flags"
+            yield _Finding(flags[-1], None, message, _NEW)
 
 
-def _masks(view: PanelView) -> Iterator[_Finding]:
+def _mask_keys(view: PanelView) -> Iterator[_Finding]:
     used = sorted(key for key in {*view.used_keys, *view.top} if key.startswith("mask"))
     for key in used:
         number = _MASK_LIKE.match(key)
         if number is not None and key not in PANEL_KEYS and int(number[1][:9]) not in (8, 9):
-            yield _Finding(None, key, f"{key} is no key of a mask", _NEW)
-    for n in range(MAX_MASKS):
-        parts = [f"mask{n}_{part}" for part in ("data", "file", "goodbits", "badbits")]
-        if not any(part in used for part in parts):
-            continue
-        seen = set()
-        for name, keys in view.panels.items():
-            chosen = tuple(map(keys.get, parts))
-            if chosen not in seen:
-                seen.add(chosen)
-                yield from _mask(view, n, name, chosen)
+            yield _Finding(None, key, f"{printable(key)} is no key of a mask", _NEW)
+    for index in _indices(view, "mask_edge_pixels"):
+        if not view.value(index).isdecimal():
+            yield _Finding(index, None, "mask_edge_pixels is no whole number", _NEW)
 
 
 def _mask(view: PanelView, n: int, name: str, chosen: tuple[int | None, ...]) -> Iterator[_Finding]:
@@ -348,7 +353,8 @@ def _mask(view: PanelView, n: int, name: str, chosen: tuple[int | None, ...]) ->
             yield _Finding(data, None, f"mask {n} has more % in its path than the data", _NEW)
         return
     if any(index is not None and values.c_number(view.value(index)) for index in bits):
-        yield _Finding(bits[0] or bits[1], None, f"good or bad bits of mask {n} but no mask", _NEW)
+        where = max(index for index in bits if index is not None)
+        yield _Finding(where, None, f"good or bad bits of mask {n} but no mask", _NEW)
     if file is not None:
         yield _Finding(file, None, f"a file for mask {n} but no place in it", _NEW)
 
@@ -364,7 +370,7 @@ def _regions(view: PanelView) -> Iterator[_Finding]:
         last = max(keys.values())
         data = any(key in keys for key in _DATA_KEYS)
         if data and any(key in keys for key in _LAB_KEYS):
-            yield _Finding(last, None, f"bad region {name!r} mixes x, y and ss, fs", _ALL)
+            yield _Finding(last, None, f"bad region {quoted(name)} mixes x, y and ss, fs", _ALL)
         if not data:
             continue
         panel = view.value(keys["panel"]) if "panel" in keys else None
@@ -376,11 +382,13 @@ def _regions(view: PanelView) -> Iterator[_Finding]:
             yield _Finding(
                 keys["panel"],
                 None,
-                f"bad region {name!r} of an unknown panel",
+                f"bad region {quoted(name)} of an unknown panel",
                 _SINCE_10,
             )
         elif panel is not None and not _inside(view, keys, panel):
-            yield _Finding(last, None, f"bad region {name!r} reaches out of its panel", _SINCE_10)
+            yield _Finding(
+                last, None, f"bad region {quoted(name)} reaches out of its panel", _SINCE_10
+            )
 
 
 def _inside(view: PanelView, keys: dict[str, int], panel: str) -> bool:
@@ -414,16 +422,23 @@ def _groups(view: PanelView) -> Iterator[_Finding]:
             collections.append((index, members))
         else:
             rigid.add(key.removeprefix("rigid_group_"))
-            missing = [m for m in members if m.strip() not in view.panels]
+            unknown = set(members) - view.panels.keys()
+            missing = [m for m in members if m in unknown and m.strip() not in view.panels]
             if missing:
                 yield _Finding(
-                    index, None, f"rigid group of a panel that is not there: {missing[0]!r}", _OLD
+                    index,
+                    None,
+                    f"rigid group of a panel that is not there: {quoted(missing[0])}",
+                    _OLD,
                 )
     for index, members in collections:
         missing = [m for m in members if m.strip() not in rigid]
         if missing:
             yield _Finding(
-                index, None, f"collection of a rigid group that is not there: {missing[0]!r}", _OLD
+                index,
+                None,
+                f"collection of a rigid group that is not there: {quoted(missing[0])}",
+                _OLD,
             )
 
 
@@ -440,9 +455,9 @@ def _group(
     else:
         missing = [m for m in members if m not in view.panels and m not in known]
         if missing:
-            problem = f"names {missing[0]!r}, which is no panel or earlier group"
+            problem = f"names {quoted(missing[0])}, which is no panel or earlier group"
     if problem:
-        yield _Finding(index, None, f"group {name!r} {problem}", _NEW)
+        yield _Finding(index, None, f"group {quoted(name)} {problem}", _NEW)
     known.add(name)
 
 

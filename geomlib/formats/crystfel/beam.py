@@ -9,12 +9,15 @@ import numpy as np
 
 from geomlib.detector import FloatArray
 from geomlib.formats.crystfel import values
+from geomlib.formats.crystfel.document import quoted
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.units import energy_from_wavelength
 
 _LENGTHS = {"": 1.0, "m": 1.0, "cm": 1e-2, "mm": 1e-3, "um": 1e-6}
 _ENERGIES = {"": 1.0, "eV": 1.0, "keV": 1e3, "MeV": 1e6}
 _WAVELENGTHS = {"m": 1.0, "A": 1e-10, "nm": 1e-9}
+#: More characters than any quantity has.
+_LONG = 100
 _QUANTITY = re.compile(r"([+-]?(?:\d[\d.]*|\.\d+)(?:[eE][+-]?\d+)?)[ \t]*([A-Za-z]*)", re.ASCII)
 #: Units that CrystFEL takes when it uses the camera length, after one space.
 CLEN_UNITS = ("", "m", "mm")
@@ -71,10 +74,12 @@ def photon_energy(view: PanelView) -> float | None:
     if energy is None:
         return None
     if not energy > 0:
-        view.doubt(f"{text!r} is no {key.replace('_', ' ')}, left out", index)
+        view.doubt(f"{quoted(text)} is no {key.replace('_', ' ')}, left out", index)
         return None
     if " " not in text and values.number(text) is None:
-        view.doubt(f"CrystFEL sees no number in {text!r}: it wants a space before the unit", index)
+        view.doubt(
+            f"CrystFEL sees no number in {quoted(text)}: it wants a space before the unit", index
+        )
     return energy if key == "photon_energy" else energy_from_wavelength(energy)
 
 
@@ -103,16 +108,18 @@ def _distance(view: PanelView, index: int) -> float | None:
             view.doubt("'nan' is no distance, left out", index)
         return None
     if not value > 0:
-        view.doubt(f"{text!r} is no distance, left out", index)
+        view.doubt(f"{quoted(text)} is no distance, left out", index)
         return None
     unit = text.partition(" ")[2] if " " in text else ""
     if unit not in CLEN_UNITS or values.number(text.partition(" ")[0]) is None:
-        view.doubt(f"CrystFEL cannot use the distance {text!r}: expected metres, or 'N mm'", index)
+        view.doubt(
+            f"CrystFEL cannot use the distance {quoted(text)}: expected metres, or 'N mm'", index
+        )
     return value
 
 
 def _quantity(text: str, units: dict[str, float]) -> float | None:
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONG else None
     scale = None if match is None else units.get(match[2])
     if match is None or scale is None:
         return None

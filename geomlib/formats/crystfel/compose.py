@@ -16,6 +16,7 @@ from geomlib.formats.crystfel.numerals import (
     in_metres,
     in_pixels,
     positional,
+    quotient,
     resolution,
     vector_text,
 )
@@ -307,8 +308,8 @@ def panel_texts(geometry: Geometry, tile: int, pitch: float) -> dict[str, str]:
     return {
         "fs": vector_text(_steps(geometry.tile_fs[tile], pitch)),
         "ss": vector_text(_steps(geometry.tile_ss[tile], pitch)),
-        "corner_x": positional(in_pixels(x, pitch)),
-        "corner_y": positional(in_pixels(y, pitch)),
+        "corner_x": positional(quotient(x, pitch)),
+        "corner_y": positional(quotient(y, pitch)),
         "coffset": positional(in_metres(z)),
     }
 

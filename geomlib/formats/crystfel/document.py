@@ -28,6 +28,7 @@ _LINE = re.compile(
     r"^[ \t]*+(?=[^;\n])([^;=/\n]*+)(/?)([^;=\n]*+)(=?[ \t]*+)([^;\n]*+)", re.MULTILINE
 )
 _Row = tuple[str, str, str, str, str]
+_SHOWN = 80
 _PREAMBLE = re.compile(r"(?:[ \t]*+(?:;[^\n]*+)?(?:\n|\Z))*+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -237,13 +238,14 @@ class Document:
 
 
 def printable(text: str) -> str:
-    """Return text that can be shown anywhere: bytes that are no UTF-8 become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Return text that can be shown anywhere: cut off if long, bytes that are no UTF-8 escaped."""
+    short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return short.encode("utf-8", "backslashreplace").decode()
 
 
 def quoted(text: str) -> str:
     """Return text in quotes for a message, cut off if it is long."""
-    return repr(text if len(text) <= 60 else text[:60] + "…")
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def _check_value(value: str) -> None:

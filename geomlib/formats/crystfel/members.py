@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from geomlib.formats.crystfel.document import quoted
 from geomlib.formats.crystfel.panels import PanelView
 
 #: CrystFEL reads no more than this many ``group_`` lines.
@@ -52,5 +53,5 @@ def _members(
         elif name:
             unknown.append(name)
     if unknown:
-        view.doubt(f"the file has no panel {', '.join(map(repr, unknown[:3]))}, left out", index)
+        view.doubt(f"the file has no panel {', '.join(map(quoted, unknown[:3]))}, left out", index)
     return members

@@ -197,7 +197,7 @@ class PanelView:
             if index is None:
                 if default is None:
                     raise self.document.error(
-                        f"panel {name!r} has no {key}; expected {expected}",
+                        f"panel {quoted(name)} has no {key}; expected {expected}",
                         max(keys.values(), default=None),
                         printable(f"{name}/{key}"),
                     )
@@ -241,7 +241,7 @@ class PanelView:
             texts = [self.document.values[keys[key]] for keys in self.panels.values()]
             numbers = values.plain_numbers(texts)
             if numbers is not None:
-                return np.array(numbers)
+                return numbers
         return np.array(self.column(key, parse, expected, default=default), dtype=np.float64)
 
     @cached_property
@@ -278,16 +278,14 @@ class PanelView:
         """First and last row, first and last column in the file, inclusive, shape (panels, 4)."""
         keys = ("min_ss", "max_ss", "min_fs", "max_fs")
         expected = "the index of a pixel, 0 or more"
-        columns = []
-        for key in keys:
-            numbers = self._numbers(key, expected)
-            if len(numbers) and not (numbers.min() >= 0 and numbers.max() < 2**31):
+        numbers = np.stack([self._numbers(key, expected) for key in keys], axis=1)
+        if ((numbers < 0) | (numbers >= 2**31)).any():
+            for key in keys:
                 self.column(key, values.pixel_index, expected)
-            columns.append(numbers.astype(np.int64))
-            for panel in np.flatnonzero(numbers % 1):
-                where = self.panels[self.names[panel]][key]
-                self.doubt(f"{self.value(where)!r} is no whole number, cut off", where)
-        bounds = np.stack(columns, axis=1)
+        bounds = numbers.astype(np.int64)
+        for panel, key in np.argwhere(bounds != numbers):
+            where = self.panels[self.names[panel]][keys[key]]
+            self.doubt(f"{quoted(self.value(where))} is no whole number, cut off", where)
         for low, high in ((0, 1), (2, 3)):
             wrong = np.flatnonzero(bounds[:, high] < bounds[:, low])
             if len(wrong):
@@ -339,7 +337,7 @@ class PanelView:
         for wanted in ("ss", "fs"):
             if wanted not in axes:
                 raise self.document.error(
-                    f"panel {name!r}: no axis of the data is {wanted} (dim0 … say {axes})",
+                    f"panel {quoted(name)}: no axis of the data is {wanted} (dim0 … say {axes})",
                     max((i for i in indices.values() if i is not None), default=None),
                 )
         return tuple(axes)
@@ -435,6 +433,8 @@ class PanelView:
     @cached_property
     def flags(self) -> list[list[tuple[str, int]]]:
         """Values that mark a bad pixel: (``"lessthan"`` …, value), in the order of the file."""
+        if not self._flags:
+            return [[] for _ in self.panels]
         return [
             [
                 (

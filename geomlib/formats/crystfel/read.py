@@ -13,7 +13,7 @@ from geomlib.detector import Detector, FloatArray
 from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
 from geomlib.formats.crystfel import beam
 from geomlib.formats.crystfel.acceptance import rejection_summary
-from geomlib.formats.crystfel.document import MAX_BYTES, Document
+from geomlib.formats.crystfel.document import MAX_BYTES, Document, quoted
 from geomlib.formats.crystfel.members import group_members
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.recognise import Recognised, recognise
@@ -115,7 +115,7 @@ def _geometry(view: PanelView, detector: Detector | str | None) -> Geometry:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             # One byte too many tells the parser of a file that is too large.
             return file.read(min(os.fstat(file.fileno()).st_size, MAX_BYTES) + 1)
     except OSError as error:
@@ -137,7 +137,8 @@ def _vectors(view: PanelView) -> tuple[FloatArray, FloatArray, FloatArray]:
     if len(wrong):
         name = view.names[int(wrong[0])]
         raise view.document.error(
-            f"fs {view.text('fs', name)!r} and ss {view.text('ss', name)!r} span no pixel",
+            f"fs {quoted(view.text('fs', name) or 'x')} and "
+            f"ss {quoted(view.text('ss', name) or 'y')} span no pixel",
             view.origin("fs", name),
         )
     return corners, ss, fs
@@ -161,9 +162,10 @@ def _groups(view: PanelView, found: Recognised) -> dict[str, tuple[int, ...]] | 
 
 def _doubts(view: PanelView) -> str:
     for key, axis in (("fs", "x"), ("ss", "y")):
-        without = [name for name, keys in view.panels.items() if key not in keys]
-        if without:
-            view.doubts.append(f"panel {without[0]!r} has no {key}, taken as {axis}")
+        if key in view.common_keys:
+            continue
+        name = next(name for name, keys in view.panels.items() if key not in keys)
+        view.doubts.append(f"panel {quoted(name)} has no {key}, taken as {axis}")
     if any(dims.index("fs") < dims.index("ss") for dims in set(view.dimensions)):
         view.doubts.append("the data has fs before ss: swap these axes of it")
     if not view.doubts:

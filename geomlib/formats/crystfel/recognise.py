@@ -127,8 +127,10 @@ def _rectangles(view: PanelView, n_ss: int, n_modules: int) -> IntArray:
 
 def _pixel_sizes(view: PanelView) -> tuple[float, float]:
     """Median pitch along slow scan and fast scan, metres."""
+    middle = len(view.pitch) // 2
     ss, fs = (
-        float(np.median(view.pitch * np.sqrt((v * v).sum(axis=1)))) for v in (view.ss, view.fs)
+        float(np.sort(view.pitch * np.sqrt((v * v).sum(axis=1)))[middle])
+        for v in (view.ss, view.fs)
     )
     return ss, fs
 

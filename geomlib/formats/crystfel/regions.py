@@ -8,6 +8,7 @@ import numpy as np
 
 from geomlib.detector import IntArray
 from geomlib.formats.crystfel import values
+from geomlib.formats.crystfel.document import quoted
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.metadata import BadRegion
 
@@ -53,17 +54,17 @@ def file_regions(view: PanelView) -> list[Region]:
         data = [key for key in _DATA_KEYS if key in keys]
         if lab and data:
             raise view.document.error(
-                f"bad region {name!r} has {lab[0]} and {data[0]}; expected x, y or ss, fs",
+                f"bad region {quoted(name)} has {lab[0]} and {data[0]}; expected x, y or ss, fs",
                 max(keys[lab[0]], keys[data[0]]),
             )
         panel = view.value(keys["panel"]) if "panel" in keys else None
         if panel is not None and panel not in view.panels:
             raise view.document.error(
-                f"found {panel!r}, expected the name of a panel of this file", keys["panel"]
+                f"found {quoted(panel)}, expected the name of a panel of this file", keys["panel"]
             )
         if len(lab) < 4 and len(data) < 4:
             missing = [k for k in (_LAB_KEYS if lab else _DATA_KEYS) if k not in keys]
-            view.doubt(f"bad region {name!r} has no {', '.join(missing)}, left out", index)
+            view.doubt(f"bad region {quoted(name)} has no {', '.join(missing)}, left out", index)
         elif lab:
             corners = tuple(view.parse(keys[k], values.number, "a number of pixels") for k in lab)
             out.append(Region(name, panel, lab=corners))
@@ -99,7 +100,7 @@ def bad_regions(view: PanelView, tiles: IntArray, bounds: IntArray) -> tuple[Bad
         if region.lab is not None:
             x0, x1, y0, y1 = (float(v * view.pitch[0]) for v in region.lab)
             if x0 > x1 or y0 > y1:
-                view.doubt(f"bad region {region.name!r} is empty: min > max, left out", index)
+                view.doubt(f"bad region {quoted(region.name)} is empty: min > max, left out", index)
             else:
                 out.append(BadRegion(region.name, x=(x0, x1), y=(y0, y1)))
             continue
@@ -107,7 +108,7 @@ def bad_regions(view: PanelView, tiles: IntArray, bounds: IntArray) -> tuple[Bad
         rows = range(len(names)) if region.panel is None else [names[region.panel]]
         found = _overlaps(view, region, np.array(rows))
         if not found:
-            view.doubt(f"bad region {region.name!r} lies on no panel, left out", index)
+            view.doubt(f"bad region {quoted(region.name)} lies on no panel, left out", index)
         for row, (ss0, ss1, fs0, fs1) in found:
             tile = int(tiles[row])
             # From indices in the file to indices in the module.

@@ -24,13 +24,14 @@ from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.edit import Edits
 from geomlib.formats.crystfel.groups import group_lines
 from geomlib.formats.crystfel.numerals import in_metres, positional
-from geomlib.formats.crystfel.options import Options
+from geomlib.formats.crystfel.options import Layout, Options
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of
 from geomlib.formats.crystfel.recognise import recognise
 from geomlib.formats.crystfel.update_regions import update_regions
 from geomlib.geometry import Geometry
 
+_DIMENSION = re.compile(r"dim\d+")
 _MASK = re.compile(r"mask(0_(data|file|goodbits|badbits)|_file|_good|_bad)?")
 _MOTORS = re.compile(r";XGEOM MOTOR[^\r\n]*(?:\r\n|\r|\n|$)")
 #: How far the positions that the new text gives may be from those asked for, metres.
@@ -260,15 +261,50 @@ def _layout(task: _Task) -> None:
             if present[key] != wanted:
                 ranges.setdefault(key, {})[panel] = str(wanted)
     if new_axes:
-        task.remove({f"dim{n}" for n in range(16)})
-        edits.add_before_panels(dimension_lines(layout, None, gain))
-        for panel, tile in zip(view.names, task.tiles, strict=True):
-            for line in dimension_lines(layout, int(detector.tile_bounds[tile, 0]), gain):
-                edits.add_to_panel(panel, line)
+        _axes(task, layout, gain)
     for key, texts in ranges.items():
         edits.set_panel_values(key, texts)
     if len(set(view.data)) > 1 and not task.options.data_path:
         task.set_all("data", DATA_PATH)
+
+
+def _axes(task: _Task, layout: Layout, gain: int | None) -> None:
+    """Say what the axes of the data are, with the lines that say so already where there are any."""
+    view, edits = task.view, task.edits
+    modules = {
+        panel: int(task.new.detector.tile_bounds[tile, 0])
+        for panel, tile in zip(view.names, task.tiles, strict=True)
+    }
+    assignments = view.document.assignments
+    first_panel = next(i for i, a in enumerate(assignments) if a.panel in view.panels)
+    shared = _keys_and_values(dimension_lines(layout, None, gain))
+    kept: set[tuple[str | None, str]] = set()
+    for index, (_, panel, key, value, *_) in enumerate(assignments):
+        if not _DIMENSION.fullmatch(key) or (panel is not None and panel not in view.panels):
+            continue
+        wanted = shared
+        if panel is not None:
+            own = dimension_lines(layout, modules[panel], gain)
+            wanted = {**shared, **_keys_and_values(own)}
+        fits = wanted.get(key) == value and (panel, key) not in kept
+        if fits and (panel is not None or index == view.top[key] < first_panel):
+            kept.add((panel, key))
+        else:
+            edits.remove(index)
+    missing = [
+        f"{key} = {value}"
+        for key, value in shared.items()
+        if (None, key) not in kept and not all((panel, key) in kept for panel in view.panels)
+    ]
+    edits.add_before_panels(missing)
+    for panel, module in modules.items():
+        for line in dimension_lines(layout, module, gain):
+            if (panel, line.partition(" ")[0]) not in kept:
+                edits.add_to_panel(panel, line)
+
+
+def _keys_and_values(lines: list[str]) -> dict[str, str]:
+    return {key: value for key, _, value in (line.partition(" = ") for line in lines)}
 
 
 # -- Tiles not to be used, groups, motors ---------------------------------------------------

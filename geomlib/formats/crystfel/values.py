@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 
-_PLAIN_COMMENT = re.compile(r"(.*?)[ \t]+#")
+import numpy as np
+
+from geomlib.detector import FloatArray
+
 _C_NUMBER = re.compile(
     r"\s*([+-]?)(?:(0[xX][0-9a-fA-F]{1,16})|((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(inf|nan))",
     re.ASCII | re.IGNORECASE,
@@ -47,22 +50,22 @@ def number(text: str) -> float | None:
     return value if plain and abs(value) < _HUGE else None
 
 
-def plain_numbers(texts: list[str]) -> list[float] | None:
+def plain_numbers(texts: list[str]) -> FloatArray | None:
     """Read many numbers at once; None if one of them is not plain, or too large."""
     together = "".join(texts)
     if "_" in together or not together.isascii():
         return None
     try:
-        numbers = list(map(float, texts))
+        numbers = np.array(list(map(float, texts)))
     except ValueError:
         return None
-    return numbers if all(-_HUGE < value < _HUGE for value in numbers) else None
+    return numbers if (np.abs(numbers) < _HUGE).all() else None
 
 
 def without_comment(text: str) -> str | None:
     """Return what stands before `` #``, which people take for a comment; None if there is none."""
-    match = _PLAIN_COMMENT.match(text)
-    return match[1] if match else None
+    at = text.find("#")
+    return text[:at].rstrip(" \t") if at > 0 and text[at - 1] in " \t" else None
 
 
 def c_number(text: str) -> float:

@@ -14,6 +14,7 @@ from geomlib.formats.crystfel.acceptance import VERSIONS, rejections
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of, read_crystfel
+from geomlib.formats.crystfel.recognise import recognise
 from geomlib.formats.crystfel.write import crystfel_text, write_crystfel
 from geomlib.metadata import BadRegion
 from tests.shared import SHARED_DATA, needs_shared_data
@@ -391,7 +392,38 @@ def test_from_one_layout_to_the_other_and_back():
     assert "bad_b/min_ss = 25" in stacked
     for kept in ("; tab before this", "; round the beam", "coffset = 0.002 ; for all"):
         assert kept in stacked
+    assert stacked.count("dim") == 3
     assert [rejections(Document(stacked), version) for version in VERSIONS] == [[], [], []]
+
+
+def test_lines_about_axes_stay_where_they_are_right():
+    text = TEXT.replace("dim0 = %", "dim0 = % ; frames")
+    old, new = changes(text, crystfel_text(read(text), layout="vcxi", gain_axis=0))
+    # dim2 and dim3 are now dim3 and dim4; dim0 and dim1 are what they were.
+    assert sorted(old) == ["a/dim2 = ss", "a/dim3 = fs", "b/dim2 = ss", "b/dim3 = fs"]
+    assert new == ["dim2 = 0", "dim3 = ss", "dim4 = fs"]
+
+
+@needs_shared_data
+@pytest.mark.parametrize("index", range(0, len(FILES), 3))
+def test_axes_and_ranges_of_real_files(index):
+    _, geometry = real(index)
+    _, n_ss, _ = geometry.data_shape
+    for layout, gain in (("cheetah", None), ("vcxi", 0), ("vcxi", None)):
+        view = PanelView(Document(crystfel_text(geometry, layout=layout, gain_axis=gain)))
+        tiles = recognise(PanelView(Document(real(index)[0]))).tiles.tolist()
+        names = PanelView(Document(real(index)[0])).names
+        for name, tile in zip(names, tiles, strict=True):
+            module, ss0, ss1, fs0, fs1 = geometry.detector.tile_bounds[tile].tolist()
+            row = view.names.index(name)
+            if layout == "cheetah":
+                assert view.dimensions[row] == ("%", "ss", "fs")
+                ss0, ss1 = ss0 + module * n_ss, ss1 + module * n_ss
+            elif gain is None:
+                assert view.dimensions[row] == ("%", module, "ss", "fs")
+            else:
+                assert view.dimensions[row] == ("%", module, 0, "ss", "fs")
+            assert view.bounds[row].tolist() == [ss0, ss1 - 1, fs0, fs1 - 1]
 
 
 @needs_shared_data
