@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from os import PathLike, fspath
 
 
@@ -58,3 +60,19 @@ def _rebuild_file_error(
 
 class GeometryWarning(UserWarning):
     """Something was accepted, but is doubtful: in a file, in data, or in a conversion."""
+
+
+def warn(message: str) -> None:
+    """Give a `GeometryWarning` that points at the line of the user's code, not of geomlib's.
+
+    Parameters
+    ----------
+    message : str
+        What was accepted, and what is doubtful about it.
+    """
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("geomlib."):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, GeometryWarning, stacklevel=level)

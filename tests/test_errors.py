@@ -1,7 +1,9 @@
 import pickle
+import warnings
 
 import pytest
 
+import geomlib
 from geomlib import GeometryError, GeometryFileError
 
 
@@ -23,3 +25,11 @@ def test_file_error_says_where(arguments, text):
     assert isinstance(error, ValueError)
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.path, copy.line, copy.key) == (text, error.path, error.line, error.key)
+
+
+def test_warnings_point_at_the_line_of_the_user():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        geomlib.detectors.agipd_1m([(-525, 625)] * 4)
+    assert [w.filename for w in caught] == [__file__]
+    assert caught[0].category is geomlib.GeometryWarning

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 import typer
 
 from geomlib.cli.console import progress_bar, stdout
-from geomlib.cli.options import QuadPositions, check_output, read_geometry_file
+from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
 from geomlib.errors import GeometryError
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def assemble(
     vmax: _High = None,
     norm: _Norm = Norm.LINEAR,
     quad_positions: QuadPositions = None,
+    invert: Invert = False,
 ) -> None:
     """Assemble detector data into a picture (.png), an array (.npy) or a NeXus file (.h5).
 
@@ -136,7 +137,7 @@ def assemble(
     from geomlib.data import open_frames, select_frames, write_hdf5, write_npy
 
     suffix = check_output(output, _SUFFIXES)
-    layout = read_geometry_file(geometry, quad_positions)
+    layout = read_geometry_file(geometry, quad_positions, invert)
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
     how = _reduction(reduce, suffix, len(chosen))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from geomlib.cli.console import stdout
-from geomlib.cli.options import QuadPositions, format_options, read_geometry_file
+from geomlib.cli.options import Invert, QuadPositions, read_geometry_file
 
 
 def convert(
@@ -36,6 +36,7 @@ def convert(
         float | None, typer.Option("--adu-per-ev", help="Detector counts an eV, for .geom.")
     ] = None,
     quad_positions: QuadPositions = None,
+    invert: Invert = False,
 ) -> None:
     """Write a geometry file in another format, or in another layout of its data.
 
@@ -43,11 +44,10 @@ def convert(
     """
     from geomlib.formats import write_geometry
 
-    geometry = read_geometry_file(source, quad_positions)
+    geometry = read_geometry_file(source, quad_positions, invert)
     changes = {"distance": distance, "photon_energy": energy}
     geometry = geometry.replace(**{k: v for k, v in changes.items() if v is not None})
     options: dict[str, Any] = {"layout": layout, "adu_per_ev": adu_per_ev}
     given = {name: value for name, value in options.items() if value is not None}
-    with format_options(target):
-        write_geometry(geometry, target, format=to, **given)
+    write_geometry(geometry, target, format=to, **given)
     stdout().print(f"{target}: {geometry!r}", markup=False, soft_wrap=True)

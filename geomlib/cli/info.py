@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geomlib.cli.console import one_line, stdout
-from geomlib.cli.options import QuadPositions, read_geometry_file
+from geomlib.cli.options import Invert, QuadPositions, read_geometry_file
 from geomlib.errors import GeometryWarning
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _LISTED = 12
 def info(
     file: Annotated[Path, typer.Argument(help="A geometry file.", show_default=False)],
     quad_positions: QuadPositions = None,
+    invert: Invert = False,
 ) -> None:
     """Say what a geometry file holds: detector, tiles, beam, groups, and what is doubtful in it.
 
@@ -32,7 +33,7 @@ def info(
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GeometryWarning)
-        geometry = read_geometry_file(file, quad_positions)
+        geometry = read_geometry_file(file, quad_positions, invert)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

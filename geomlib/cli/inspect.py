@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from geomlib.cli.console import stdout
-from geomlib.cli.options import QuadPositions, check_output, read_geometry_file
+from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -36,14 +36,15 @@ def inspect(
         int, typer.Option(min=20, max=1000, help="Pixels an inch of the picture.")
     ] = 120,
     quad_positions: QuadPositions = None,
+    invert: Invert = False,
 ) -> None:
     """Draw where the tiles of a detector are, in front view (x to the left).
 
     Example: geomlib inspect agipd.geom -o agipd.png
     """
     check_output(output, _SUFFIXES)
-    geometry = read_geometry_file(file, quad_positions)
-    other = None if compare is None else read_geometry_file(compare, quad_positions)
+    geometry = read_geometry_file(file, quad_positions, invert)
+    other = None if compare is None else read_geometry_file(compare, quad_positions, invert)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,13 +43,22 @@ def parse_quad_positions(text: str) -> list[tuple[float, float]]:
     return pairs
 
 
-def read_geometry_file(path: Path, quad_positions: str | None = None) -> Geometry:
-    """Read a geometry file, with the quadrant positions given on the command line."""
+Invert = Annotated[
+    bool,
+    typer.Option("--invert", help="Positions in an HDF5 geometry file have both signs inverted."),
+]
+
+
+def read_geometry_file(
+    path: Path, quad_positions: str | None = None, invert: bool = False
+) -> Geometry:
+    """Read a geometry file, with the options given on the command line."""
     from geomlib.formats import read_geometry
 
+    options: dict[str, Any] = {"invert": True} if invert else {}
     if quad_positions is None:
         try:
-            return read_geometry(path)
+            return read_geometry(path, **options)
         except GeometryFileError as problem:
             if "quad_positions" not in problem.message:
                 raise
@@ -61,28 +68,7 @@ def read_geometry_file(path: Path, quad_positions: str | None = None) -> Geometr
                 path=path,
                 key=problem.key,
             ) from problem
-    positions = parse_quad_positions(quad_positions)
-    with format_options(path):
-        return read_geometry(path, quad_positions=positions)
-
-
-@contextmanager
-def format_options(path: Path) -> Iterator[None]:
-    """Turn the complaint of a format about an option that it does not have into an error.
-
-    Raises
-    ------
-    GeometryError
-        Instead of the TypeError of a call with an unknown keyword.
-    """
-    try:
-        yield
-    except TypeError as problem:
-        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(problem))
-        if unknown is None:
-            raise
-        option = unknown[1].replace("_", "-")
-        raise GeometryError(f"{path}: files of its format have no option --{option}") from problem
+    return read_geometry(path, quad_positions=parse_quad_positions(quad_positions), **options)
 
 
 def check_output(path: Path, suffixes: tuple[str, ...], hint: str = "") -> str:

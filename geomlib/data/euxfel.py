@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from geomlib.data.hdf5 import get_dataset, image_datasets, is_image, list_datase
 from geomlib.data.matching import Entries, match_entries
 from geomlib.data.stack import FrameStack, Part, Segment
 from geomlib.detector import Detector, IntArray
-from geomlib.errors import GeometryFileError, GeometryWarning
+from geomlib.errors import GeometryFileError, warn
 
 #: Where sources have their images, below ``INSTRUMENT/<source>``: AGIPD, LPD and DSSC; JUNGFRAU;
 #: ePix; pnCCD.
@@ -235,11 +234,9 @@ def _read_entries(item: _Found) -> Entries:
         if cell is None:
             cell = _ids(file, f"{folder}/memoryCell", n_rows, inner)
     if train is None:
-        warnings.warn(
+        warn(
             f"{item.path} [{folder}]: neither index nor trainId; its frames are taken in the "
-            "order in which they are stored",
-            GeometryWarning,
-            stacklevel=2,
+            "order in which they are stored"
         )
         train = np.repeat(np.arange(1, n_rows + 1), inner)
     if pulse is None:

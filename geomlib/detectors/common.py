@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import numpy.typing as npt
 
 from geomlib.detector import FloatArray
-from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.errors import GeometryError, warn
 from geomlib.geometry import Geometry
 
 
@@ -80,10 +78,8 @@ def warn_about_unit(geometry: Geometry, unit: float) -> None:
                 problem = f"quadrants {b + 1} and {a + 1} are {apart.max():.3g} m apart"
     if problem:
         name = geometry.detector.name
-        warnings.warn(
+        warn(
             f"{problem}: are the positions in the unit that is expected? They were taken as "
             f"multiples of {unit:g} m; {name} positions are usually given in units of "
-            f"{rule.unit:g} m. Pass unit=1e-3 for millimetres, unit=1 for metres.",
-            GeometryWarning,
-            stacklevel=3,
+            f"{rule.unit:g} m. Pass unit=1e-3 for millimetres, unit=1 for metres."
         )

@@ -9,7 +9,6 @@ detector.
 
 from __future__ import annotations
 
-import warnings
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,7 +20,7 @@ from geomlib.detector import Detector, FloatArray
 from geomlib.detectors.common import quadrant_array, warn_about_unit
 from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
 from geomlib.detectors.lpd import LPD_1M
-from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.errors import GeometryError, GeometryFileError, warn
 from geomlib.geometry import Geometry, default_groups
 from geomlib.metadata import Source
 
@@ -93,15 +92,11 @@ def read_euxfel(
     points = (own[:, np.newaxis, np.newaxis] + modules[:, :, np.newaxis] + tiles) * unit
     geometry = _from_points(found, points.reshape(-1, 2), name)
     if _runs_backwards(found, tiles):
-        warnings.warn(_inverted_message(name, invert), GeometryWarning, stacklevel=2)
+        warn(_inverted_message(name, invert))
     else:
         warn_about_unit(geometry, unit)
     if stacked := _stacked_tiles(geometry):
-        warnings.warn(
-            f"{name}: impossible positions: {stacked}; the positions are used as they are",
-            GeometryWarning,
-            stacklevel=2,
-        )
+        warn(f"{name}: impossible positions: {stacked}; the positions are used as they are")
     return geometry
 
 
@@ -136,7 +131,7 @@ def write_euxfel(geometry: Geometry, path: str | PathLike[str]) -> None:
             f"{detector.name}; write it as CrystFEL .geom"
         )
     for loss in losses(geometry):
-        warnings.warn(f"{fspath(path)}: {loss}", GeometryWarning, stacklevel=2)
+        warn(f"{fspath(path)}: {loss}")
     points = _points(geometry).reshape(_QUADRANTS, _MODULES, -1, 2) / MILLIMETRE
     extreme = np.max if detector == LPD_1M else np.min
     modules = extreme(points, axis=2)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, cast
@@ -65,11 +66,26 @@ class Format:
         self, path: str | PathLike[str], *, detector: Detector | str | None = None, **options: Any
     ) -> Geometry:
         """Read a geometry from a file of this format."""
-        return cast(Geometry, _load(self.reader)(path, detector=detector, **options))
+        reader = _load(self.reader)
+        self._check_options(reader, "read", options)
+        return cast(Geometry, reader(path, detector=detector, **options))
 
     def write(self, geometry: Geometry, path: str | PathLike[str], **options: Any) -> None:
         """Write a geometry to a file of this format."""
-        _load(self.writer)(geometry, path, **options)
+        writer = _load(self.writer)
+        self._check_options(writer, "write", options)
+        writer(geometry, path, **options)
+
+    def _check_options(
+        self, function: Callable[..., object], verb: str, options: dict[str, Any]
+    ) -> None:
+        parameters = signature(function).parameters.values()
+        known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "detector"]
+        if unknown := sorted(set(options) - set(known)):
+            has = f"the options are {', '.join(known)}" if known else "there are no options"
+            raise GeometryError(
+                f"to {verb} {self.name!r} files there is no option {unknown[0]!r}; {has}"
+            )
 
 
 _FORMATS: dict[str, Format] = {}

@@ -6,6 +6,7 @@ import pytest
 from geomlib import example_geometry, read_geometry, write_geometry
 from geomlib.formats.euxfel import write_euxfel
 from tests.cli.command import run, run_wrong, small_geometry
+from tests.shared import SHARED_DATA, needs_shared_data
 
 
 def test_hdf5_to_crystfel(tmp_path, capsys):
@@ -66,8 +67,23 @@ def test_what_cannot_be_converted(tmp_path, capsys):
 def test_an_option_that_a_format_does_not_have(tmp_path, capsys):
     positions = "11.4,299 -11.5,8 254.5,-16 278.5,275"
     error = run_wrong(capsys, "info", small_geometry(tmp_path), "--quad-positions", positions)
-    assert "small.geom: files of its format have no option --quad-positions" in error
+    assert "to read 'crystfel' files there is no option 'quad_positions'" in error
     write_euxfel(example_geometry("LPD-1M"), tmp_path / "a.h5")
     command = ["convert", tmp_path / "a.h5", tmp_path / "b.h5", "--to", "euxfel"]
     error = run_wrong(capsys, *command, "--layout", "vcxi")
-    assert "b.h5: files of its format have no option --layout" in error
+    assert "to write 'euxfel' files there is no option 'layout'" in error
+
+
+@needs_shared_data
+def test_inverted_positions(tmp_path):
+    """The two files hold the same detector with opposite signs."""
+    files, quads = SHARED_DATA / "euxfel_h5", "11.4,299 -11.5,8 254.5,-16 278.5,275"
+    for name, options in (("lpd_mar_18", ["--invert"]), ("lpd_mar_18_axesfixed", [])):
+        arguments = [files / f"{name}.h5", tmp_path / f"{name}.geom", "--quad-positions", quads]
+        beam = ["--distance", 0.2, "--energy", 9300, "--adu-per-ev", 0.001]
+        assert run("convert", *arguments, *beam, *options) == 0
+    inverted, fixed = (
+        read_geometry(tmp_path / f"{name}.geom").tile_corners
+        for name in ("lpd_mar_18", "lpd_mar_18_axesfixed")
+    )
+    np.testing.assert_allclose(inverted, fixed, rtol=0, atol=1e-12)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geomlib.errors import GeometryWarning
+from geomlib.errors import warn
 from geomlib.formats.crystfel import values
 from geomlib.formats.crystfel.beam import beam_lines, distances, photon_energy
 from geomlib.formats.crystfel.compose import compose
@@ -74,11 +73,7 @@ def to_cfelpyutils(geometry: Geometry, *, layout: Layout | None = None) -> Cryst
         **_furthest(view),
     }
     if geometry.detector.pixel_shape == "hexagon":
-        warnings.warn(
-            "cfelpyutils has no hexagonal pixels: it will take them as rectangles",
-            GeometryWarning,
-            stacklevel=2,
-        )
+        warn("cfelpyutils has no hexagonal pixels: it will take them as rectangles")
     peaks = view.text("peak_info_location") or view.text("peak_list") or ""
     return CrystFELGeometry(detector=detector, beam=_beam(view), hdf5_peak_path=peaks)
 
@@ -185,11 +180,7 @@ def _shared_bits(view: PanelView, key: str) -> int:
             0 if index is None else view.parse(index, values.mask_bits, "bits, as 0xffff")
         )
     if len(set(found.values())) > 1:
-        warnings.warn(
-            f"panels have different {key}; cfelpyutils has one for all, that of the first panel",
-            GeometryWarning,
-            stacklevel=3,
-        )
+        warn(f"panels have different {key}; cfelpyutils has one for all, that of the first panel")
     return next(iter(found.values()))
 
 

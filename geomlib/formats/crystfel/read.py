@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from geomlib.detector import Detector, FloatArray
-from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.errors import GeometryError, GeometryFileError, warn
 from geomlib.formats.crystfel import beam
 from geomlib.formats.crystfel.acceptance import rejection_summary
 from geomlib.formats.crystfel.document import MAX_BYTES, Document, quoted
@@ -65,7 +64,7 @@ def read_crystfel(path: str | PathLike[str], *, detector: Detector | str | None 
     for message in (_doubts(view), rejection_summary(view)):
         if message:
             where = document.path or "the text"
-            warnings.warn(f"{where}: {message}", GeometryWarning, stacklevel=2)
+            warn(f"{where}: {message}")
     return geometry
 
 

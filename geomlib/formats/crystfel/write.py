@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 from os import PathLike, fspath
 
 from geomlib.atomic import replacing
-from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.errors import GeometryError, warn
 from geomlib.formats.crystfel.compose import compose
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.options import Layout, Options
@@ -98,7 +97,7 @@ def write_crystfel(
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
     for doubt in doubts:
-        warnings.warn(f"{fspath(path)}: {doubt}", GeometryWarning, stacklevel=2)
+        warn(f"{fspath(path)}: {doubt}")
 
 
 def crystfel_text(
@@ -148,7 +147,7 @@ def crystfel_text(
     )
     text, doubts = _text(geometry, options)
     for doubt in doubts:
-        warnings.warn(doubt, GeometryWarning, stacklevel=2)
+        warn(doubt)
     return text
 
 
