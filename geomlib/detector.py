@@ -240,6 +240,16 @@ def tile_map(detector: Detector) -> npt.NDArray[np.int32]:
     return out
 
 
+def default_groups(detector: Detector) -> dict[str, tuple[int, ...]]:
+    """Make the groups that every geometry has: ``q0`` … (quadrants), ``p0`` … (modules)."""
+    groups: dict[str, Sequence[int]] = {
+        name: [t for m in modules for t in detector.tiles_of(m)]
+        for name, modules in detector.module_groups.items()
+    }
+    groups |= {f"p{m}": detector.tiles_of(m) for m in range(detector.n_modules)}
+    return {name: tuple(tiles) for name, tiles in groups.items()}
+
+
 def describe_pitch(pixel_size: Sequence[float]) -> str:
     """Say a pixel pitch in µm: ``200 µm`` or, along ss and fs, ``204.4 × 236 µm``."""
     ss, fs = (f"{1e6 * p:.4g}" for p in pixel_size)

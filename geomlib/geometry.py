@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from geomlib import coordinates, movement
 from geomlib.coordinates import BoolArray
-from geomlib.detector import Detector, FloatArray, IntArray, describe_pitch
+from geomlib.detector import Detector, FloatArray, IntArray, default_groups, describe_pitch
 from geomlib.errors import GeometryError
 from geomlib.metadata import BadRegion, Source, bad_pixels
 
@@ -488,16 +488,6 @@ class Geometry:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["groups"] = dict(values["groups"])
         return type(self), tuple(values.values())
-
-
-def default_groups(detector: Detector) -> dict[str, tuple[int, ...]]:
-    """Make the groups that every geometry has: ``q0`` … (quadrants), ``p0`` … (modules)."""
-    groups: dict[str, Sequence[int]] = {
-        name: [t for m in modules for t in detector.tiles_of(m)]
-        for name, modules in detector.module_groups.items()
-    }
-    groups |= {f"p{m}": detector.tiles_of(m) for m in range(detector.n_modules)}
-    return {name: tuple(tiles) for name, tiles in groups.items()}
 
 
 def _frozen_array(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.atomic import replacing
-from geomlib.detector import Detector, FloatArray
+from geomlib.detector import Detector, FloatArray, default_groups
 from geomlib.detectors.common import quadrant_array, warn_about_unit
 from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
 from geomlib.detectors.lpd import LPD_1M
 from geomlib.errors import GeometryError, GeometryFileError, warn
-from geomlib.geometry import Geometry, default_groups
+from geomlib.geometry import Geometry
 from geomlib.metadata import Source
 
 if TYPE_CHECKING:
