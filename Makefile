@@ -24,10 +24,10 @@ demo: $(RUN_STAMP)
 	$(BIN)/geomlib demo
 
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n auto
 
 test-nojit: $(DEV_STAMP)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 -m 'not jit'
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit'
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
@@ -44,7 +44,7 @@ format: $(DEV_STAMP)
 
 bench: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.read_crystfel
-	$(BIN)/python -m benchmarks.assemble
+	$(BIN)/python -m benchmarks.assemble --quick
 
 geometries: $(RUN_STAMP)
 	$(BIN)/python -m geometries.write

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from geomlib.errors import system_error
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -27,17 +29,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Path
         An existing, empty file with the permissions of the file that it will replace, or those
         of any new file.
+
+    Raises
+    ------
+    GeometryFileError
+        If the system refuses to write; it names the file to be, not the temporary one.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
     # Not tempfile: its files are readable by their owner alone, whatever the umask says.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         if target.exists():
             shutil.copymode(target, temporary)
         yield temporary
         temporary.replace(target)
-    except BaseException:
+    except BaseException as problem:
         with suppress(OSError):
             temporary.unlink()
+        if isinstance(problem, OSError):
+            raise system_error(problem, path, "written") from problem
         raise

@@ -9,11 +9,12 @@ coordinate r + 0.5 is its centre, u = r + 2/3.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import (
     HEXAGON_CORNERS,
     RECTANGLE_CORNERS,
@@ -39,6 +40,63 @@ class Tiles(NamedTuple):
 HEXAGON_HEIGHT = 4 / 3
 
 
+def check_steps(ss: FloatArray, fs: FloatArray) -> None:
+    """Check that the steps of every tile, each (n_tiles, 3), span a pixel.
+
+    Raises
+    ------
+    GeometryError
+        If a step has no length, or the two of a tile are parallel.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        area = np.cross(fs, ss)
+        flat = (area * area).sum(axis=1)
+        size = (fs * fs).sum(axis=1) * (ss * ss).sum(axis=1)
+        wrong = ~(flat > 1e-12 * size)
+    if wrong.any():
+        tile = int(np.argmax(wrong))
+        raise GeometryError(
+            f"tile_ss and tile_fs of tile {tile} span no pixel: {ss[tile].tolist()} and "
+            f"{fs[tile].tolist()} must have lengths and not be parallel"
+        )
+
+
+def tile_centres(detector: Detector, tiles: Tiles) -> FloatArray:
+    """Centre of each tile, shape (n_tiles, 3), metres."""
+    n_ss, n_fs = detector.tile_shapes.T[:, :, np.newaxis]
+    centres: FloatArray = tiles.corners + 0.5 * n_ss * tiles.ss + 0.5 * n_fs * tiles.fs
+    return centres
+
+
+def module_centres(detector: Detector, tiles: Tiles) -> FloatArray:
+    """Mean of the tile centres of each module, shape (modules, 3), metres; NaN for no tiles."""
+    total = np.zeros((detector.n_modules, 3))
+    np.add.at(total, detector.tile_modules, tile_centres(detector, tiles))
+    count = np.bincount(detector.tile_modules, minlength=detector.n_modules)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / count[:, np.newaxis])
+
+
+def tile_outlines(detector: Detector, tiles: Tiles) -> FloatArray:
+    """Four outer corners of each tile's pixel grid, shape (n_tiles, 4, 3), metres.
+
+    In the order first pixel, end of first row, last pixel, start of last row.
+    """
+    n_ss, n_fs = detector.tile_shapes.T[:, :, np.newaxis]
+    ss, fs = n_ss * tiles.ss, n_fs * tiles.fs
+    corner = tiles.corners
+    return np.stack([corner, corner + fs, corner + ss + fs, corner + ss], axis=1)
+
+
+def grid_pixel_size(detector: Detector, tiles: Tiles) -> FloatArray:
+    """Size of an image pixel along (x, y): the detector's pitch, turned as most tiles are."""
+    pitch_ss, pitch_fs = detector.pixel_size
+    across = np.abs(tiles.fs[:, 0]) >= np.abs(tiles.fs[:, 1])
+    if 2 * np.count_nonzero(across) >= detector.n_tiles:
+        return np.array([pitch_fs, pitch_ss])
+    return np.array([pitch_ss, pitch_fs])
+
+
 def pixel_positions(detector: Detector, tiles: Tiles, reference: str) -> FloatArray:
     """Centre, or first corner, of every data pixel; NaN where no tile uses the data.
 
@@ -46,7 +104,16 @@ def pixel_positions(detector: Detector, tiles: Tiles, reference: str) -> FloatAr
     -------
     ndarray, shape (modules, ss, fs, 3)
         In metres.
+
+    Raises
+    ------
+    GeometryError
+        If `reference` is neither ``"centre"`` nor ``"corner"``.
     """
+    if not isinstance(reference, str) or reference not in ("centre", "corner"):
+        raise GeometryError(
+            f"reference must be 'centre' or 'corner', not {checks.shown(reference)}"
+        )
     out = np.full((*detector.data_shape, 3), np.nan)
     hexagonal = detector.pixel_shape == "hexagon"
     for tile, (n_ss, n_fs) in enumerate(detector.tile_shapes):
@@ -73,9 +140,20 @@ def pixel_corners(detector: Detector, tiles: Tiles, wide: bool, dtype: npt.DType
     -------
     ndarray, shape (modules, ss, fs, 4 or 6, 3)
         In metres.
+
+    Raises
+    ------
+    GeometryError
+        If `dtype` is neither float64 nor float32.
     """
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = np.dtype(object)
+    if kind not in (np.float64, np.float32):
+        raise GeometryError(f"dtype must be float64 or float32, not {checks.shown(dtype)}")
     shape = HEXAGON_CORNERS if detector.pixel_shape == "hexagon" else RECTANGLE_CORNERS
-    out = np.full((*detector.data_shape, len(shape), 3), np.nan, dtype=dtype)
+    out = np.full((*detector.data_shape, len(shape), 3), np.nan, dtype=kind)
     for tile, (n_ss, n_fs) in enumerate(detector.tile_shapes):
         u = np.arange(n_ss)[:, np.newaxis] + shape[:, 0]
         v = np.arange(n_fs)[:, np.newaxis] + shape[:, 1]
@@ -104,18 +182,22 @@ def data_to_lab(
     fs: npt.ArrayLike,
 ) -> FloatArray:
     """Lab position of points in data coordinates; see `Geometry.data_to_lab`."""
-    number = np.asarray(module)
+    try:
+        number = np.asarray(module)
+    except (TypeError, ValueError):
+        number = np.array([np.nan])
     if number.size and (
         not np.issubdtype(number.dtype, np.integer)
         or number.min() < 0
         or number.max() >= detector.n_modules
     ):
         raise GeometryError(
-            f"module must hold whole numbers from 0 to {detector.n_modules - 1}, got {module!r}"
+            f"module must hold whole numbers from 0 to {detector.n_modules - 1}, "
+            f"got {checks.shown(module)}"
         )
-    number, s, f = np.broadcast_arrays(
-        number, np.asarray(ss, dtype=np.float64), np.asarray(fs, dtype=np.float64)
-    )
+    whole = number.astype(np.int64)
+    points = checks.numbers("ss", ss, finite=False), checks.numbers("fs", fs, finite=False)
+    number, s, f = _together("module, ss and fs", whole, *points)
     tile, u, v = data_to_tile(detector, number, s, f)
     out: FloatArray = (
         tiles.corners[tile]
@@ -195,7 +277,8 @@ def lab_to_data(
     detector: Detector, tiles: Tiles, x: npt.ArrayLike, y: npt.ArrayLike
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Find the pixel seen at each (x, y); see `Geometry.lab_to_data`."""
-    px, py = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    points = checks.numbers("x", x, finite=False), checks.numbers("y", y, finite=False)
+    px, py = _together("x and y", *points)
     module = np.full(px.shape, -1, dtype=np.int64)
     s, f = np.full(px.shape, np.nan), np.full(px.shape, np.nan)
     hexagonal = detector.pixel_shape == "hexagon"
@@ -227,3 +310,11 @@ def tile_extent(
     ends = np.array([[0, 0], [0, v_end], [u_end, 0], [u_end, v_end]])
     points = corner[:2] + ends[:, :1] * ss[:2] + ends[:, 1:] * fs[:2]
     return points.min(axis=0), points.max(axis=0)
+
+
+def _together(names: str, *arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    try:
+        return np.broadcast_arrays(*arrays)
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise GeometryError(f"{names} must have shapes that broadcast, not {shapes}") from None

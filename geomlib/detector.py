@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.errors import GeometryError
+from geomlib.value import Value
 
 IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+FloatArray = checks.FloatArray
 
 #: The six corners of a hexagonal pixel, in steps of (ss, fs) from the corner of its bounding box;
 #: rows overlap, so the box is 4/3 of a step high. Order as EXtra-geom and pyFAI use it.
@@ -22,6 +24,8 @@ HEXAGON_CORNERS = np.array(
 )
 #: The four corners of a rectangular pixel, in steps of (ss, fs).
 RECTANGLE_CORNERS = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
+#: Most data pixels of a detector: 256 times a 16-megapixel one. Files that claim more are wrong.
+MAX_PIXELS = 2**32
 
 
 class Quadrants(NamedTuple):
@@ -59,7 +63,7 @@ class Motors(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Detector:
+class Detector(Value):
     """How the stored data of a detector is cut into tiles, and what a pixel looks like.
 
     A value: read-only arrays, comparable, hashable, picklable.
@@ -92,6 +96,12 @@ class Detector:
         Rows at each end of a raw frame that hold no pixels of the sensor.
     cut_out : (int, int)
         Rows and columns, in pixels, cut out of each module around the beam (pnCCD).
+
+    Raises
+    ------
+    GeometryError
+        If an argument is not as described, tiles do not fit into the data, or the data holds more
+        than 2**32 pixels.
     """
 
     name: str
@@ -109,45 +119,32 @@ class Detector:
     cut_out: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        shape = tuple(int(n) for n in self.data_shape)
-        if len(shape) != 3 or min(shape) < 1:
+        shape = _data_shape(self.data_shape)
+        bounds = _bounds(self.tile_bounds, shape)
+        n = len(bounds)
+        wide = np.zeros((n, 4)) if self.wide_edges is None else self.wide_edges
+        index = np.arange(n) - np.searchsorted(bounds[:, 0], bounds[:, 0])
+        tiles = [f"p{m}a{t}" for m, t in zip(bounds[:, 0], index, strict=True)]
+        modules = [f"M{m}" for m in range(shape[0])]
+        pixel = self.pixel_shape
+        if not isinstance(pixel, str) or pixel not in ("rectangle", "hexagon"):
             raise GeometryError(
-                f"data_shape must be three positive numbers (modules, ss, fs), not {shape}"
+                f"pixel_shape must be 'rectangle' or 'hexagon', not {checks.shown(pixel)}"
             )
-        bounds = np.array(self.tile_bounds, dtype=np.int64).reshape(-1, 5)
-        _check_bounds(bounds, shape)
-        pitch = tuple(float(p) for p in self.pixel_size)
-        if len(pitch) != 2 or not all(np.isfinite(pitch)) or min(pitch) <= 0:
-            raise GeometryError(
-                f"pixel_size must be two positive lengths in metres (ss, fs), not {pitch}"
-            )
-        if self.pixel_shape not in ("rectangle", "hexagon"):
-            raise GeometryError(
-                f"pixel_shape must be 'rectangle' or 'hexagon', not {self.pixel_shape!r}"
-            )
-        wide = np.zeros((len(bounds), 4)) if self.wide_edges is None else self.wide_edges
-        wide = np.array(wide, dtype=np.float64)
-        if wide.shape != (len(bounds), 4):
-            raise GeometryError(
-                f"wide_edges must have shape ({len(bounds)}, 4), a row a tile, not {wide.shape}"
-            )
-        modules = _names(
-            "module_names", self.module_names, [f"M{m}" for m in range(shape[0])], shape[0]
+        self._set(
+            name=checks.text("name", self.name),
+            data_shape=shape,
+            tile_bounds=bounds,
+            pixel_size=_pitch(self.pixel_size),
+            wide_edges=checks.array("wide_edges", wide, (n, 4)),
+            module_names=_names("module_names", self.module_names, modules),
+            tile_names=_names("tile_names", self.tile_names, tiles),
+            quadrants=_quadrants(self.quadrants, shape[0]),
+            motors=_motors(self.motors, shape[0]),
+            first_module_label=checks.integer("first_module_label", self.first_module_label, 0),
+            calibration_rows=checks.integer("calibration_rows", self.calibration_rows, 0),
+            cut_out=checks.integers("cut_out", self.cut_out, 0, count=2),
         )
-        index = np.arange(len(bounds)) - np.searchsorted(bounds[:, 0], bounds[:, 0])
-        default = [f"p{m}a{t}" for m, t in zip(bounds[:, 0], index, strict=True)]
-        tiles = _names("tile_names", self.tile_names, default, len(bounds))
-        for array in (bounds, wide):
-            array.flags.writeable = False
-        for field, value in (
-            ("data_shape", shape),
-            ("tile_bounds", bounds),
-            ("pixel_size", pitch),
-            ("wide_edges", wide),
-            ("module_names", modules),
-            ("tile_names", tiles),
-        ):
-            object.__setattr__(self, field, value)
 
     # -- Sizes and parts ----------------------------------------------------------------
 
@@ -193,31 +190,6 @@ class Detector:
         if self.quadrants is None:
             return {}
         return {f"q{q}": modules for q, modules in enumerate(self.quadrants.modules)}
-
-    # -- Value semantics ----------------------------------------------------------------
-
-    def _key(self) -> tuple[Any, ...]:
-        assert self.wide_edges is not None
-        rest = tuple(
-            getattr(self, f.name)
-            for f in fields(self)
-            if f.name not in ("tile_bounds", "wide_edges")
-        )
-        return (*rest, self.tile_bounds.tobytes(), (self.wide_edges + 0.0).tobytes())
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, Detector):
-            return NotImplemented
-        return self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Through the constructor: numpy forgets in a pickle that an array was read-only.
-        return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
     def __repr__(self) -> str:
         modules, ss, fs = self.data_shape
@@ -305,9 +277,47 @@ def seams(bounds: IntArray, data_shape: tuple[int, int, int], ss: float, fs: flo
     return inner.astype(np.float64)
 
 
-def _check_bounds(bounds: IntArray, shape: tuple[int, ...]) -> None:
-    if len(bounds) == 0:
+def _data_shape(value: object) -> tuple[int, int, int]:
+    try:
+        modules, ss, fs = checks.integers("data_shape", value, 1, count=3)
+    except GeometryError:
+        raise GeometryError(
+            f"data_shape must be three positive numbers (modules, ss, fs), "
+            f"not {checks.shown(value)}"
+        ) from None
+    if modules * ss * fs > MAX_PIXELS:
+        raise GeometryError(
+            f"data_shape {modules, ss, fs} holds {modules * ss * fs:.2g} pixels, more than "
+            f"{MAX_PIXELS:.2g}"
+        )
+    return modules, ss, fs
+
+
+def _pitch(value: object) -> tuple[float, float]:
+    try:
+        ss, fs = checks.array("pixel_size", value, (2,)).tolist()
+    except GeometryError:
+        ss = fs = np.nan
+    if not (ss > 0 and fs > 0):
+        raise GeometryError(
+            f"pixel_size must be two positive lengths in metres (ss, fs), not {checks.shown(value)}"
+        )
+    return ss, fs
+
+
+def _bounds(value: npt.ArrayLike, shape: tuple[int, int, int]) -> IntArray:
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError):
+        given = np.zeros((1, 0))
+    if not given.size and not given.shape[0]:
         raise GeometryError("tile_bounds is empty: a detector has at least one tile")
+    if given.dtype.kind not in "iu" or given.ndim != 2 or given.shape[1] != 5:
+        raise GeometryError(
+            "tile_bounds must be whole numbers of shape (tiles, 5), a row (module, ss from, ss to, "
+            f"fs from, fs to) for each tile, not {checks.shown(value)}"
+        )
+    bounds = given.astype(np.int64)
     if np.any(np.diff(bounds[:, 0]) < 0):
         raise GeometryError("tile_bounds must be sorted by module (its first column)")
     low, high = bounds[:, [0, 1, 3]], bounds[:, [0, 2, 4]] - [1, 0, 0]
@@ -321,15 +331,60 @@ def _check_bounds(bounds: IntArray, shape: tuple[int, ...]) -> None:
     if wrong.any():
         tile = int(np.argmax(wrong))
         raise GeometryError(
-            f"tile {tile}: bounds {bounds[tile].tolist()} (module, ss from, ss to, fs from, fs to) "
-            f"are empty or do not fit in the data shape {tuple(shape)}"
+            f"tile_bounds of tile {tile}: {bounds[tile].tolist()} (module, ss from, ss to, "
+            f"fs from, fs to) are empty or do not fit in the data shape {shape}"
         )
+    bounds.flags.writeable = False
+    return bounds
 
 
-def _names(
-    argument: str, given: Sequence[str], default: Sequence[str], expected: int
-) -> tuple[str, ...]:
-    names = tuple(str(n) for n in (given or default))
-    if len(names) != expected:
-        raise GeometryError(f"{argument} must hold {expected} names, not {len(names)}")
+def _names(argument: str, given: object, default: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise GeometryError(f"{argument} must be a sequence of names, not {checks.shown(given)}")
+    names = tuple(checks.text(f"a name in {argument}", name) for name in given) or tuple(default)
+    if len(names) != len(default):
+        raise GeometryError(f"{argument} must hold {len(default)} names, not {len(names)}")
     return names
+
+
+def _quadrants(given: Quadrants | None, n_modules: int) -> Quadrants | None:
+    if given is None:
+        return None
+    if not isinstance(given, Quadrants):
+        raise GeometryError(f"quadrants must be Quadrants or None, not {checks.shown(given)}")
+    if given.corner not in ("first", "high", "low"):
+        raise GeometryError(
+            f"quadrants.corner must be 'first', 'high' or 'low', not {checks.shown(given.corner)}"
+        )
+    return Quadrants(
+        _module_groups("quadrants", given.modules, n_modules),
+        given.corner,
+        checks.number("quadrants.unit", given.unit, positive=True),
+    )
+
+
+def _motors(given: Motors | None, n_modules: int) -> Motors | None:
+    if given is None:
+        return None
+    if not isinstance(given, Motors):
+        raise GeometryError(f"motors must be Motors or None, not {checks.shown(given)}")
+    modules = _module_groups("motors", given.modules, n_modules)
+    axes = checks.numbers("motors.axes", given.axes)
+    if axes.ndim != 3 or axes.shape[:2] != (len(modules), 2) or not axes.size:
+        raise GeometryError(
+            f"motors.axes must have shape ({len(modules)}, 2, motors): groups, xy, motors; "
+            f"not {axes.shape}"
+        )
+    return Motors(modules, tuple(tuple(tuple(row) for row in group) for group in axes.tolist()))
+
+
+def _module_groups(argument: str, given: Any, n_modules: int) -> tuple[tuple[int, ...], ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        given = ()
+    groups = tuple(
+        checks.integers(f"each group of {argument}.modules", group, 0, n_modules - 1)
+        for group in given
+    )
+    if not groups or not all(groups):
+        raise GeometryError(f"{argument}.modules must be groups of at least one module number each")
+    return groups

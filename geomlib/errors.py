@@ -58,6 +58,27 @@ def _rebuild_file_error(
     return GeometryFileError(message, path=path, line=line, key=key)
 
 
+def system_error(problem: OSError, path: str | PathLike[str], verb: str) -> GeometryFileError:
+    """Say why the system would not let a file be read or written.
+
+    Parameters
+    ----------
+    problem : OSError
+        What the system said.
+    path : str or path-like
+        The file as the caller knows it, not a temporary one.
+    verb : {"read", "written"}
+        What could not be done.
+    """
+    if isinstance(problem, FileNotFoundError):
+        reason = "there is no such file" if verb == "read" else "there is no such folder"
+    elif isinstance(problem, IsADirectoryError):
+        reason = "is a folder; expected a file"
+    else:
+        reason = f"cannot be {verb}: {problem.strerror or problem}"
+    return GeometryFileError(reason, path=path)
+
+
 class GeometryWarning(UserWarning):
     """Something was accepted, but is doubtful: in a file, in data, or in a conversion."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib import coordinates, movement
+from geomlib import checks, coordinates, movement
 from geomlib.coordinates import BoolArray
-from geomlib.detector import Detector, FloatArray, IntArray, default_groups, describe_pitch
+from geomlib.detector import Detector, FloatArray, IntArray, describe_pitch
 from geomlib.errors import GeometryError
-from geomlib.metadata import BadRegion, Source, bad_pixels
+from geomlib.metadata import BadRegion, Source, bad_pixels, checked_groups, checked_regions
+from geomlib.value import Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Geometry:
+class Geometry(Value):
     """Where every tile of a detector is, in the lab frame (x left, y up, z downstream, metres).
 
     A value: its arrays are read-only, every change returns a new one, equal content is equal and
@@ -37,11 +38,11 @@ class Geometry:
     tile_corners : array_like, shape (n_tiles, 3)
         Outer corner of the first stored pixel of each tile, metres.
     tile_ss, tile_fs : array_like, shape (n_tiles, 3)
-        Steps of one pixel along slow scan and fast scan, metres.
+        Steps of one pixel along slow scan and fast scan, metres; not parallel.
     distance : float, optional
-        From the sample to z = 0, in metres.
+        From the sample to z = 0, in metres; positive.
     photon_energy : float, optional
-        In eV.
+        In eV; positive.
     bad_regions : sequence of BadRegion
         Parts not to be used.
     no_index : sequence of int
@@ -58,7 +59,7 @@ class Geometry:
     Raises
     ------
     GeometryError
-        If an array has the wrong shape or holds numbers that are not finite.
+        If an argument is not as described; it names the argument and what was found.
     """
 
     detector: Detector
@@ -73,38 +74,37 @@ class Geometry:
     data_path: str | None = None
     mask_path: str | None = None
     motor_positions: FloatArray | None = None
-    source: Source | None = None
+    source: Source | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.detector, Detector):
             raise GeometryError(f"detector must be a Detector, not {type(self.detector).__name__}")
         n = self.detector.n_tiles
         for name in ("tile_corners", "tile_ss", "tile_fs"):
-            self._set(name, _frozen_array(name, getattr(self, name), (n, 3)))
+            self._set(**{name: checks.array(name, getattr(self, name), (n, 3))})
+        coordinates.check_steps(self.tile_ss, self.tile_fs)
         for name in ("distance", "photon_energy"):
-            value = getattr(self, name)
-            if value is not None:
-                if not np.isfinite(value):
-                    raise GeometryError(f"{name} must be a finite number or None, not {value}")
-                self._set(name, float(value))
-        self._set("bad_regions", tuple(self.bad_regions))
-        self._set("no_index", tuple(sorted({int(t) for t in self.no_index})))
-        given = default_groups(self.detector) if self.groups is None else self.groups
-        groups = {str(name): tuple(int(t) for t in tiles) for name, tiles in given.items()}
-        for name, tiles in groups.items():
-            if any(t < 0 or t >= n for t in tiles):
-                raise GeometryError(f"group {name!r} names a tile outside 0 … {n - 1}")
-        self._set("groups", MappingProxyType(groups))
+            if getattr(self, name) is not None:
+                self._set(**{name: checks.number(name, getattr(self, name), positive=True)})
+        for name in ("data_path", "mask_path"):
+            if getattr(self, name) is not None:
+                checks.text(name, getattr(self, name))
+        flagged = checks.integers("no_index", self.no_index, 0, n - 1)
+        self._set(
+            bad_regions=checked_regions(self.detector, self.bad_regions),
+            no_index=tuple(sorted(set(flagged))),
+            groups=MappingProxyType(checked_groups(self.detector, self.groups)),
+        )
         if self.motor_positions is not None:
             shape = movement.motor_shape(self.detector)
-            motors = _frozen_array("motor_positions", self.motor_positions, shape)
-            self._set("motor_positions", motors)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+            motors = checks.array("motor_positions", self.motor_positions, shape)
+            self._set(motor_positions=motors)
+        if not isinstance(self.source, Source | None):
+            raise GeometryError(f"source must be a Source or None, not {checks.shown(self.source)}")
 
     @property
-    def _tiles(self) -> coordinates.Tiles:
+    def tiles(self) -> coordinates.Tiles:
+        """The three arrays of tiles as one tuple: corners, ss, fs."""
         return coordinates.Tiles(self.tile_corners, self.tile_ss, self.tile_fs)
 
     # -- Sizes --------------------------------------------------------------------------
@@ -127,31 +127,19 @@ class Geometry:
     @property
     def tile_centres(self) -> FloatArray:
         """Centre of each tile, shape (n_tiles, 3), metres."""
-        n_ss, n_fs = self.detector.tile_shapes.T[:, :, np.newaxis]
-        centres: FloatArray = (
-            self.tile_corners + 0.5 * n_ss * self.tile_ss + 0.5 * n_fs * self.tile_fs
-        )
-        return centres
+        return coordinates.tile_centres(self.detector, self.tiles)
 
     @property
     def module_centres(self) -> FloatArray:
         """Mean of the tile centres of each module, shape (modules, 3), metres; NaN for no tiles."""
-        centres = np.full((self.n_modules, 3), np.nan)
-        for module in range(self.n_modules):
-            tiles = self.detector.tiles_of(module)
-            if len(tiles):
-                centres[module] = self.tile_centres[tiles.start : tiles.stop].mean(axis=0)
-        return centres
+        return coordinates.module_centres(self.detector, self.tiles)
 
     def tile_outlines(self) -> FloatArray:
         """Four outer corners of each tile's pixel grid, shape (n_tiles, 4, 3), metres.
 
         In the order first pixel, end of first row, last pixel, start of last row.
         """
-        n_ss, n_fs = self.detector.tile_shapes.T[:, :, np.newaxis]
-        ss, fs = n_ss * self.tile_ss, n_fs * self.tile_fs
-        corner = self.tile_corners
-        return np.stack([corner, corner + fs, corner + ss + fs, corner + ss], axis=1)
+        return coordinates.tile_outlines(self.detector, self.tiles)
 
     # -- Where pixels are ---------------------------------------------------------------
 
@@ -167,10 +155,13 @@ class Geometry:
         -------
         ndarray, shape (modules, ss, fs, 3)
             x, y, z in metres; NaN for data that belongs to no tile.
+
+        Raises
+        ------
+        GeometryError
+            If there is no such reference.
         """
-        if reference not in ("centre", "corner"):
-            raise GeometryError(f"reference must be 'centre' or 'corner', not {reference!r}")
-        return coordinates.pixel_positions(self.detector, self._tiles, reference)
+        return coordinates.pixel_positions(self.detector, self.tiles, reference)
 
     def pixel_corners(
         self, *, wide: bool = False, dtype: type[np.floating] = np.float64
@@ -189,8 +180,13 @@ class Geometry:
         -------
         ndarray, shape (modules, ss, fs, 4, 3), or (…, 6, 3) for hexagons
             x, y, z in metres; NaN for data that belongs to no tile.
+
+        Raises
+        ------
+        GeometryError
+            If `dtype` is another.
         """
-        return coordinates.pixel_corners(self.detector, self._tiles, wide, np.dtype(dtype))
+        return coordinates.pixel_corners(self.detector, self.tiles, wide, dtype)
 
     def data_to_lab(
         self, module: npt.ArrayLike, ss: npt.ArrayLike, fs: npt.ArrayLike
@@ -212,9 +208,9 @@ class Geometry:
         Raises
         ------
         GeometryError
-            If a module number is out of range or not whole.
+            If a module number is out of range or not whole, or a position is not a number.
         """
-        return coordinates.data_to_lab(self.detector, self._tiles, module, ss, fs)
+        return coordinates.data_to_lab(self.detector, self.tiles, module, ss, fs)
 
     def lab_to_data(
         self, x: npt.ArrayLike, y: npt.ArrayLike
@@ -233,8 +229,13 @@ class Geometry:
         ss, fs : ndarray of float
             Position in the module (0.5 is the centre of the first pixel); NaN where there is none.
             Where tiles overlap, the later tile in data order counts.
+
+        Raises
+        ------
+        GeometryError
+            If x or y are not numbers, or do not broadcast.
         """
-        return coordinates.lab_to_data(self.detector, self._tiles, x, y)
+        return coordinates.lab_to_data(self.detector, self.tiles, x, y)
 
     def bad_pixels(self) -> BoolArray:
         """Return a mask of the data, True where a bad region lies or no tile uses the data.
@@ -287,13 +288,18 @@ class Geometry:
         -------
         Geometry
 
+        Raises
+        ------
+        GeometryError
+            If there is no such part, or the shift has another shape or is not finite.
+
         Examples
         --------
         >>> import geomlib
         >>> geom = geomlib.example_geometry("AGIPD-1M")
         >>> up = geom.offset((0, 2e-3), group="q0")  # first quadrant up by 2 mm
         """
-        selected = movement.select(self, movement.Choice(modules, tiles, group))
+        selected = self._select(modules, tiles, group)
         each = movement.spread("shift", shift, selected, (2, 3))
         corners = self.tile_corners.copy()
         corners[selected.tiles, : each.shape[1]] += each
@@ -330,10 +336,21 @@ class Geometry:
         Returns
         -------
         Geometry
+
+        Raises
+        ------
+        GeometryError
+            If there is no such part, or angles or centre have another shape or are not finite.
         """
-        choice = movement.Choice(modules, tiles, group)
-        turned = movement.rotate(self, angles, centre, choice, degrees)
+        selected = self._select(modules, tiles, group)
+        turned = movement.rotate(self.detector, self.tiles, selected, angles, centre, degrees)
         return replace(self, tile_corners=turned.corners, tile_ss=turned.ss, tile_fs=turned.fs)
+
+    def _select(
+        self, modules: Selection | None, tiles: Selection | None, group: str | None
+    ) -> movement.Selected:
+        choice = movement.Choice(modules, tiles, group)
+        return movement.select(self.detector, self.groups or {}, choice)
 
     # -- Quadrants and motors -----------------------------------------------------------
 
@@ -353,9 +370,9 @@ class Geometry:
         Raises
         ------
         GeometryError
-            If the detector has no quadrants.
+            If the detector has no quadrants, or the unit is not a positive number.
         """
-        return movement.quadrant_positions(self) / movement.quadrant_unit(self.detector, unit)
+        return movement.quadrant_positions(self.detector, self.tiles, unit)
 
     def move_motors(self, shifts: npt.ArrayLike, *, axes: npt.ArrayLike | None = None) -> Geometry:
         """Move groups of modules as their motors do.
@@ -378,7 +395,7 @@ class Geometry:
         GeometryError
             If the detector has no motors or a shape is wrong.
         """
-        moved = _frozen_array("shifts", shifts, movement.motor_shape(self.detector))
+        moved = checks.array("shifts", shifts, movement.motor_shape(self.detector))
         corners = self.tile_corners + movement.motor_shifts(self.detector, moved, axes)
         known = self.motor_positions
         return replace(
@@ -409,7 +426,7 @@ class Geometry:
         GeometryError
             If this geometry does not know where its motors were, or a shape is wrong.
         """
-        target = _frozen_array("positions", positions, movement.motor_shape(self.detector))
+        target = checks.array("positions", positions, movement.motor_shape(self.detector))
         if self.motor_positions is None:
             raise GeometryError(
                 "this geometry does not know its motor positions; "
@@ -420,20 +437,36 @@ class Geometry:
 
     # -- Looking ------------------------------------------------------------------------
 
-    def inspect(self, **options: Any) -> Axes:
-        """Draw the tiles; the options are those of `geomlib.plotting.inspect`."""
+    def inspect(
+        self,
+        *,
+        units: str = "px",
+        front_view: bool = True,
+        ax: Axes | None = None,
+        labels: bool = True,
+        title: str | None = None,
+    ) -> Axes:
+        """Draw the tiles, as `geomlib.plotting.inspect` does."""
         from geomlib.plotting import inspect
 
-        return inspect(self, **options)
+        return inspect(self, units=units, front_view=front_view, ax=ax, labels=labels, title=title)
 
-    def compare(self, other: Geometry, **options: Any) -> Axes:
-        """Draw the tiles with arrows to where they are in another geometry.
-
-        The options are those of `geomlib.plotting.compare`.
-        """
+    def compare(
+        self,
+        other: Geometry,
+        *,
+        scale: float | None = None,
+        units: str = "px",
+        front_view: bool = True,
+        ax: Axes | None = None,
+        title: str | None = None,
+    ) -> Axes:
+        """Draw arrows to where the tiles are in another one, as `geomlib.plotting.compare` does."""
         from geomlib.plotting import compare
 
-        return compare(self, other, **options)
+        return compare(
+            self, other, scale=scale, units=units, front_view=front_view, ax=ax, title=title
+        )
 
     def _repr_svg_(self) -> str:
         from geomlib.plotting.svg import geometry_svg
@@ -453,49 +486,3 @@ class Geometry:
         if self.source is not None and self.source.path is not None:
             parts.append(f"from {Path(self.source.path).name}")
         return f"<Geometry {self.detector.name}: {', '.join(parts)}>"
-
-    # -- Value semantics ----------------------------------------------------------------
-
-    def _key(self) -> tuple[Any, ...]:
-        groups = cast(Mapping[str, tuple[int, ...]], self.groups)
-        arrays = (self.tile_corners, self.tile_ss, self.tile_fs, self.motor_positions)
-        return (
-            self.detector,
-            self.distance,
-            self.photon_energy,
-            self.bad_regions,
-            self.no_index,
-            frozenset(groups.items()),
-            self.data_path,
-            self.mask_path,
-            # + 0.0: -0.0 and 0.0 are equal numbers but different bytes.
-            *(None if a is None else (a + 0.0).tobytes() for a in arrays),
-        )
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, Geometry):
-            return NotImplemented
-        return self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Through the constructor: numpy forgets in a pickle that an array was read-only, and a
-        # mapping proxy cannot be pickled.
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["groups"] = dict(values["groups"])
-        return type(self), tuple(values.values())
-
-
-def _frozen_array(name: str, value: npt.ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    array = np.array(value, dtype=np.float64)
-    if array.shape != shape:
-        raise GeometryError(f"{name} must have shape {shape}, not {array.shape}")
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise GeometryError(f"{name}{list(where)} is {array[where]}, not a finite number")
-    array.flags.writeable = False
-    return array

@@ -1,12 +1,14 @@
-"""What a geometry carries besides positions: bad regions, and the file it came from."""
+"""What a geometry carries besides positions: bad regions, groups, and the file it came from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from geomlib import checks
 from geomlib.coordinates import BoolArray
-from geomlib.detector import Detector, FloatArray, tile_map
+from geomlib.detector import Detector, FloatArray, default_groups, tile_map
+from geomlib.errors import GeometryError
 
 
 class BadRegion(NamedTuple):
@@ -19,9 +21,9 @@ class BadRegion(NamedTuple):
     tile : int, optional
         For a block of data pixels: the tile that it belongs to.
     ss, fs : (int, int), optional
-        First and last-plus-one index in the module, along slow scan and fast scan.
+        For that block: first and last-plus-one index in the module, along slow scan and fast scan.
     x, y : (float, float), optional
-        For a rectangle in the lab: smallest and largest coordinate, in metres.
+        For a rectangle in the lab: smallest and largest coordinate, finite, in metres.
     """
 
     name: str
@@ -48,6 +50,78 @@ class Source(NamedTuple):
     path: str | None
     format: str
     text: bytes | None = None
+
+
+def checked_regions(detector: Detector, regions: Iterable[BadRegion]) -> tuple[BadRegion, ...]:
+    """Return the bad regions of a detector, made of plain numbers.
+
+    Raises
+    ------
+    GeometryError
+        If one of them is neither a block of data pixels nor a rectangle in the lab.
+    """
+    if isinstance(regions, BadRegion) or not isinstance(regions, Iterable):
+        raise GeometryError(
+            f"bad_regions must be a sequence of BadRegion, not {checks.shown(regions)}"
+        )
+    return tuple(_checked_region(detector, i, region) for i, region in enumerate(regions))
+
+
+def _checked_region(detector: Detector, number: int, region: Any) -> BadRegion:
+    if not isinstance(region, BadRegion):
+        raise GeometryError(
+            f"bad_regions[{number}] must be a BadRegion, not {checks.shown(region)}"
+        )
+    name = checks.text(f"bad_regions[{number}].name", region.name)
+    here = f"bad region {name!r} (bad_regions[{number}]):"
+    block = (region.tile, region.ss, region.fs)
+    given = tuple(value is not None for value in (*block, region.x, region.y))
+    if given == (True, True, True, False, False):
+        tile = checks.integer(f"{here} tile", region.tile, 0, detector.n_tiles - 1)
+        _, n_ss, n_fs = detector.data_shape
+        ss, fs = _range(f"{here} ss", region.ss, n_ss), _range(f"{here} fs", region.fs, n_fs)
+        return BadRegion(name, tile, ss, fs)
+    if given == (False, False, False, True, True):
+        return BadRegion(name, x=_span(f"{here} x", region.x), y=_span(f"{here} y", region.y))
+    raise GeometryError(
+        f"{here} expected tile, ss and fs, or x and y, and nothing else; "
+        f"found {checks.shown(region)}"
+    )
+
+
+def _range(name: str, value: object, end: int) -> tuple[int, int]:
+    first, last = checks.integers(name, value, 0, end, count=2)
+    if first >= last:
+        raise GeometryError(f"{name} must be (first, last plus one), not {checks.shown(value)}")
+    return first, last
+
+
+def _span(name: str, value: object) -> tuple[float, float]:
+    low, high = checks.array(name, value, (2,)).tolist()
+    if low > high:
+        raise GeometryError(f"{name} must be (smallest, largest), not {checks.shown(value)}")
+    return low, high
+
+
+def checked_groups(
+    detector: Detector, groups: Mapping[str, Sequence[int]] | None
+) -> dict[str, tuple[int, ...]]:
+    """Return named groups of tiles; for None, those that every geometry of a detector has.
+
+    Raises
+    ------
+    GeometryError
+        If a name is no text, or a group holds anything but tiles of the detector.
+    """
+    if groups is None:
+        return default_groups(detector)
+    if not isinstance(groups, Mapping):
+        raise GeometryError(f"groups must map names to tile numbers, not be {checks.shown(groups)}")
+    high = detector.n_tiles - 1
+    return {
+        checks.text("a name in groups", name): checks.integers(f"groups[{name!r}]", tiles, 0, high)
+        for name, tiles in groups.items()
+    }
 
 
 def bad_pixels(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib import coordinates
+from geomlib import checks, coordinates
+from geomlib.coordinates import Tiles
 from geomlib.detector import Detector, FloatArray, IntArray, Motors
 from geomlib.errors import GeometryError
 
-if TYPE_CHECKING:
-    from geomlib.geometry import Geometry
-
 Selection = int | slice | Sequence[int] | npt.NDArray[np.integer] | npt.NDArray[np.bool_]
+Part = Literal["whole", "group", "module", "tile"]
 
 
 class Selected(NamedTuple):
@@ -29,6 +28,8 @@ class Selected(NamedTuple):
         For each: which of the selected modules, and which of the selected tiles in it.
     n_modules, n_columns : int
         How many modules, and tiles in each; ``n_columns`` is -1 where modules differ.
+    part : {"whole", "group", "module", "tile"}
+        What kind of part of the detector the caller has chosen.
     """
 
     tiles: IntArray
@@ -36,6 +37,7 @@ class Selected(NamedTuple):
     columns: IntArray
     n_modules: int
     n_columns: int
+    part: Part
 
 
 class Choice(NamedTuple):
@@ -46,18 +48,25 @@ class Choice(NamedTuple):
     group: str | None = None
 
 
-def select(geometry: Geometry, choice: Choice) -> Selected:
-    """Resolve which tiles a choice means."""
-    detector = geometry.detector
+def select(detector: Detector, groups: Mapping[str, tuple[int, ...]], choice: Choice) -> Selected:
+    """Resolve which tiles a choice means.
+
+    Raises
+    ------
+    GeometryError
+        If there are no such modules, tiles or group.
+    """
     modules, tiles, group = choice
     if group is not None:
         if modules is not None or tiles is not None:
             raise GeometryError("give either group or modules and tiles, not both")
-        groups = geometry.groups or {}
+        members = np.array(groups.get(checks.text("group", group), ()), dtype=np.int64)
+        n = len(members)
         if group not in groups:
             raise GeometryError(f"no group {group!r}; this geometry has {', '.join(groups)}")
-        members = np.array(groups[group], dtype=np.int64)
-        return Selected(members, np.zeros_like(members), np.arange(len(members)), 1, len(members))
+        if not n:
+            raise GeometryError(f"group {group!r} holds no tiles")
+        return Selected(members, np.zeros_like(members), np.arange(n), 1, n, "group")
     chosen, rows, columns = [], [], []
     numbers = _pick("modules", modules, detector.n_modules)
     counts = set()
@@ -74,20 +83,33 @@ def select(geometry: Geometry, choice: Choice) -> Selected:
         np.concatenate(columns),
         len(numbers),
         counts.pop() if len(counts) == 1 else -1,
+        _part(modules, tiles),
     )
+
+
+def _part(modules: Selection | None, tiles: Selection | None) -> Part:
+    if not _is_everything(tiles):
+        return "tile"
+    return "whole" if _is_everything(modules) else "module"
+
+
+def _is_everything(selection: Selection | None) -> bool:
+    return selection is None or (isinstance(selection, slice) and selection == slice(None))
 
 
 def _pick(name: str, selection: Selection | None, n: int) -> IntArray:
     if selection is None:
         return np.arange(n)
     try:
-        picked = np.atleast_1d(np.arange(n)[selection])
-    except IndexError:
+        # To numpy, a tuple is one index for each axis.
+        chosen = list(selection) if isinstance(selection, tuple) else selection
+        picked = np.atleast_1d(np.arange(n)[chosen])
+    except (IndexError, TypeError, ValueError):
         picked = np.empty(0, dtype=np.int64)
     if picked.ndim != 1 or not len(picked) or len(set(picked.tolist())) != len(picked):
         raise GeometryError(
             f"{name} must select some of 0 … {n - 1}, each once, with a number, a slice or a "
-            f"sequence; got {selection!r}"
+            f"sequence; got {checks.shown(selection)}"
         )
     return picked
 
@@ -95,8 +117,14 @@ def _pick(name: str, selection: Selection | None, n: int) -> IntArray:
 def spread(
     name: str, values: npt.ArrayLike, selected: Selected, last: tuple[int, ...]
 ) -> FloatArray:
-    """Give each selected tile its own vector, from one for all, one a module or one a tile."""
-    array = np.asarray(values, dtype=np.float64)
+    """Give each selected tile its own vector, from one for all, one a module or one a tile.
+
+    Raises
+    ------
+    GeometryError
+        If the values have another shape or are not finite numbers.
+    """
+    array = checks.numbers(name, values, finite=False)
     if array.ndim == 0 or array.shape[-1] not in last:
         raise GeometryError(
             f"{name} must hold {' or '.join(map(str, last))} numbers along its last axis, "
@@ -118,62 +146,42 @@ def spread(
     )
 
 
-Level = Literal["whole", "group", "module", "tile"]
-
-
 def rotate(
-    geometry: Geometry,
+    detector: Detector,
+    tiles: Tiles,
+    selected: Selected,
     angles: npt.ArrayLike,
     centre: npt.ArrayLike | None,
-    choice: Choice,
     degrees: bool,
-) -> coordinates.Tiles:
-    """Return the arrays of a geometry after a rotation; see `Geometry.rotate`."""
-    selected = select(geometry, choice)
+) -> Tiles:
+    """Rotate the selected tiles; see `Geometry.rotate`."""
     each = spread("angles", angles, selected, (3,))
-    if degrees:
-        each = np.deg2rad(each)
     if centre is None:
-        fixed = centres(geometry, selected, rotation_level(np.ndim(angles), choice))
+        fixed = _fixed_points(detector, tiles, selected, np.ndim(angles))
     else:
         fixed = spread("centre", centre, selected, (3,))
-    matrices = rotation_matrices(each)
-    turned = coordinates.Tiles(
-        geometry.tile_corners.copy(), geometry.tile_ss.copy(), geometry.tile_fs.copy()
-    )
-    tiles = selected.tiles
-    turned.corners[tiles] = apply(matrices, turned.corners[tiles] - fixed) + fixed
-    turned.ss[tiles] = apply(matrices, turned.ss[tiles])
-    turned.fs[tiles] = apply(matrices, turned.fs[tiles])
+    matrices = rotation_matrices(np.deg2rad(each) if degrees else each)
+    turned = Tiles(*(array.copy() for array in tiles))
+    chosen = selected.tiles
+    turned.corners[chosen] = apply(matrices, turned.corners[chosen] - fixed) + fixed
+    turned.ss[chosen] = apply(matrices, turned.ss[chosen])
+    turned.fs[chosen] = apply(matrices, turned.fs[chosen])
     return turned
 
 
-def rotation_level(angles_ndim: int, choice: Choice) -> Level:
-    """Tell whose centre stays in place in a rotation, when the caller does not say."""
-    modules, tiles, group = choice
-    if group is not None:
-        return "group"
-    if angles_ndim == 3 or not _is_everything(tiles):
-        return "tile"
-    if angles_ndim == 2 or not _is_everything(modules):
-        return "module"
-    return "whole"
-
-
-def _is_everything(selection: Selection | None) -> bool:
-    return selection is None or (isinstance(selection, slice) and selection == slice(None))
-
-
-def centres(geometry: Geometry, selected: Selected, level: Level) -> FloatArray:
-    """Find the fixed point of the rotation of each selected tile, shape (n, 3)."""
-    tiles = selected.tiles
-    if level == "tile":
-        return geometry.tile_centres[tiles]
-    if level == "module":
-        return geometry.module_centres[geometry.detector.tile_modules[tiles]]
-    if level == "group":
-        return np.broadcast_to(geometry.tile_centres[tiles].mean(axis=0), (len(tiles), 3))
-    return np.zeros((len(tiles), 3))
+def _fixed_points(
+    detector: Detector, tiles: Tiles, selected: Selected, angles_ndim: int
+) -> FloatArray:
+    """Find the point that stays in place for each selected tile, if the caller does not say."""
+    chosen = selected.tiles
+    centres = coordinates.tile_centres(detector, tiles)[chosen]
+    if selected.part == "group":
+        return np.broadcast_to(centres.mean(axis=0), centres.shape)
+    if selected.part == "tile" or angles_ndim == 3:
+        return centres
+    if selected.part == "module" or angles_ndim == 2:
+        return coordinates.module_centres(detector, tiles)[detector.tile_modules[chosen]]
+    return np.zeros_like(centres)
 
 
 def rotation_matrices(angles: FloatArray) -> FloatArray:
@@ -214,11 +222,7 @@ def motor_shifts(detector: Detector, shifts: FloatArray, axes: npt.ArrayLike | N
     """Shift of each tile, in metres, for shifts of the motors in millimetres."""
     motors = motors_of(detector)
     groups, count = motor_shape(detector)
-    matrices = np.asarray(motors.axes if axes is None else axes, dtype=np.float64)
-    if matrices.shape != (groups, 2, count):
-        raise GeometryError(
-            f"axes must have shape {(groups, 2, count)} (groups, xy, motors), not {matrices.shape}"
-        )
+    matrices = checks.array("axes", motors.axes if axes is None else axes, (groups, 2, count))
     out = np.zeros((detector.n_tiles, 3))
     for group, modules in enumerate(motors.modules):
         tiles = np.isin(detector.tile_modules, modules)
@@ -226,24 +230,23 @@ def motor_shifts(detector: Detector, shifts: FloatArray, axes: npt.ArrayLike | N
     return out
 
 
-def quadrant_unit(detector: Detector, unit: float | None) -> float:
-    """Return the unit of quadrant positions in metres: the one given, or the usual one."""
-    if detector.quadrants is None:
-        raise GeometryError(f"{detector.name} has no quadrants")
-    return detector.quadrants.unit if unit is None else unit
+def quadrant_positions(detector: Detector, tiles: Tiles, unit: float | None) -> FloatArray:
+    """Point that stands for each quadrant (see `Quadrants.corner`), shape (n, 2).
 
-
-def quadrant_positions(geometry: Geometry) -> FloatArray:
-    """Point that stands for each quadrant (see `Quadrants.corner`), metres, shape (n, 2)."""
-    rule = geometry.detector.quadrants
+    In a unit given in metres, or the usual one; NaN for a quadrant whose point has no tile.
+    """
+    rule = detector.quadrants
     if rule is None:
-        raise GeometryError(f"{geometry.detector.name} has no quadrants")
-    outlines = geometry.tile_outlines()[..., :2]
-    positions = []
-    for modules in rule.modules:
-        points = outlines[np.isin(geometry.detector.tile_modules, modules)].reshape(-1, 2)
-        if rule.corner == "first":
-            positions.append(geometry.tile_corners[geometry.detector.tiles_of(modules[0])[0], :2])
-        else:
-            positions.append(points.min(axis=0) if rule.corner == "low" else points.max(axis=0))
-    return np.stack(positions)
+        raise GeometryError(f"{detector.name} has no quadrants")
+    length = rule.unit if unit is None else checks.number("unit", unit, positive=True)
+    outlines = coordinates.tile_outlines(detector, tiles)[..., :2]
+    positions = np.full((len(rule.modules), 2), np.nan)
+    for quadrant, modules in enumerate(rule.modules):
+        # The first corner of an outline is that of the first pixel.
+        members = modules[:1] if rule.corner == "first" else modules
+        points = outlines[np.isin(detector.tile_modules, members)]
+        if len(points):
+            first = points[0, 0]
+            low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
+            positions[quadrant] = {"first": first, "low": low, "high": high}[rule.corner]
+    return positions / length

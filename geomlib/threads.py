@@ -23,7 +23,7 @@ def default_threads() -> int:
     """Return how many threads geomlib uses when the caller does not say.
 
     The environment variable ``GEOMLIB_NUM_THREADS`` if set, else the number of processors that
-    this process may run on (its affinity, which batch systems and containers set).
+    this process may run on (its affinity, which batch systems set).
     """
     wanted = os.environ.get("GEOMLIB_NUM_THREADS")
     if wanted:
@@ -77,13 +77,16 @@ def run_pieces(pieces: Iterable[Callable[[], None]], threads: int) -> None:
     helpers = [executor.submit(drain) for _ in range(min(threads, len(work)) - 1)]
     try:
         drain()
+        # Helpers that found no free thread have nothing left to do: do not wait for them, or a
+        # small call would wait for the long one that keeps the threads busy.
+        helpers = [helper for helper in helpers if not helper.cancel()]
+        wait(helpers)
     except BaseException:
         # Nobody may still be writing into the caller's array once the exception reaches it.
         with queue_lock:
             queue = iter(())
-        wait(helpers)
+        wait([helper for helper in helpers if not helper.cancel()])
         raise
-    wait(helpers)
     for helper in helpers:
         helper.result()
 

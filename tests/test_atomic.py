@@ -3,6 +3,7 @@ import os
 import pytest
 
 from geomlib.atomic import replacing
+from geomlib.errors import GeometryFileError
 
 
 def test_file_appears_at_the_end(tmp_path):
@@ -53,5 +54,15 @@ def test_new_file_obeys_the_umask(tmp_path):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "no" / "file.txt"):
+    path = tmp_path / "no" / "file.txt"
+    with pytest.raises(GeometryFileError) as caught, replacing(path):
         pass
+    assert str(caught.value) == f"{path}: there is no such folder"
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
+    path = tmp_path / "file.txt"
+    with pytest.raises(GeometryFileError) as caught, replacing(path) as temporary:
+        raise PermissionError(13, "Permission denied", str(temporary))
+    assert str(caught.value) == f"{path}: cannot be written: Permission denied"
+    assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from geomlib import Detector, GeometryError
-from geomlib.detector import describe_pitch, grid_tiles, seams, tile_map
+from geomlib.detector import Motors, Quadrants, describe_pitch, grid_tiles, seams, tile_map
 
 BOUNDS = [(0, 0, 2, 0, 3), (0, 2, 4, 0, 3), (1, 0, 4, 0, 3)]
 
@@ -73,11 +73,57 @@ def test_is_a_value():
         ({"wide_edges": np.zeros((2, 4))}, r"shape \(3, 4\)"),
         ({"module_names": ("a",)}, "module_names must hold 2 names, not 1"),
         ({"tile_names": ("a",)}, "tile_names must hold 3 names, not 1"),
+        ({"name": 3}, "name must be text, not 3"),
+        ({"data_shape": None}, "three positive numbers .* not None"),
+        ({"data_shape": "243"}, "three positive numbers .* not '243'"),
+        ({"data_shape": (2, 4.0, 3)}, "three positive numbers"),
+        ({"data_shape": (2, 2**16, 2**16)}, "holds 8.6e.09 pixels, more than 4.3e.09"),
+        ({"tile_bounds": [(0.5, 0, 4, 0, 3)]}, "tile_bounds must be whole numbers"),
+        ({"tile_bounds": np.array(BOUNDS, dtype=float)}, "tile_bounds must be whole numbers"),
+        ({"tile_bounds": [(0, 0, 4, 0)]}, r"tile_bounds must .* shape \(tiles, 5\)"),
+        ({"tile_bounds": BOUNDS[0]}, r"tile_bounds must .* shape \(tiles, 5\)"),
+        ({"tile_bounds": [(0, 0), (1,)]}, r"tile_bounds must .* shape \(tiles, 5\)"),
+        ({"tile_bounds": "abc"}, "tile_bounds must be whole numbers"),
+        ({"pixel_size": 1e-3}, "two positive lengths in metres .* not 0.001"),
+        ({"pixel_size": ("a", "b")}, "two positive lengths"),
+        ({"pixel_shape": ["hexagon"]}, "'rectangle' or 'hexagon', not"),
+        ({"wide_edges": np.full((3, 4), np.nan)}, r"wide_edges\[0, 0\] is nan"),
+        ({"wide_edges": "abc"}, "wide_edges must be an array of real numbers"),
+        ({"module_names": "ab"}, "module_names must be a sequence of names"),
+        ({"module_names": (1, 2)}, "a name in module_names must be text, not 1"),
+        ({"tile_names": 3}, "tile_names must be a sequence of names"),
+        ({"quadrants": ((0, 1), "first", 1.0)}, "quadrants must be Quadrants or None"),
+        ({"quadrants": Quadrants(((0, 2),), "first", 1.0)}, "quadrants.modules .* from 0 to 1"),
+        ({"quadrants": Quadrants(((),), "first", 1.0)}, "at least one module"),
+        ({"quadrants": Quadrants((), "first", 1.0)}, "at least one module"),
+        ({"quadrants": Quadrants(((0,),), "left", 1.0)}, "quadrants.corner must be"),
+        ({"quadrants": Quadrants(((0,),), "low", 0.0)}, "quadrants.unit must be a positive"),
+        ({"motors": "two"}, "motors must be Motors or None"),
+        ({"motors": Motors(((0, 5),), (((1.0,), (0.0,)),))}, "motors.modules .* from 0 to 1"),
+        ({"motors": Motors(((0,),), (((1.0,),),))}, r"motors.axes must have shape \(1, 2, motors"),
+        ({"motors": Motors(((0,),), (((np.nan,), (0,)),))}, r"motors.axes\[0, 0, 0\] is nan"),
+        ({"first_module_label": "1"}, "first_module_label must be a whole number"),
+        ({"calibration_rows": -1}, "calibration_rows must be a whole number, at least 0"),
+        ({"cut_out": 3}, "cut_out must be 2 whole numbers"),
     ],
 )
 def test_bad_arguments(changes, message):
     with pytest.raises(GeometryError, match=message):
         make(**changes)
+
+
+def test_groups_given_as_lists_can_be_hashed():
+    quadrants, motors = Quadrants([[0], [1]], "low", 1e-3), Motors([[0]], [[[1], [0]]])
+    detector = make(quadrants=quadrants, motors=motors, cut_out=[1, 2])
+    assert detector.quadrants == (((0,), (1,)), "low", 1e-3)
+    assert detector.motors == (((0,),), (((1.0,), (0.0,)),))
+    again = make(
+        quadrants=Quadrants(((0,), (1,)), "low", 1e-3),
+        motors=Motors(((0,),), (((1.0,), (0.0,)),)),
+        cut_out=(1, 2),
+    )
+    assert hash(detector) == hash(again)
+    assert detector == again
 
 
 def test_grid_tiles_and_seams():

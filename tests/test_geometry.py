@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 import geomlib
-from geomlib import BadRegion, Detector, Geometry, GeometryError
+from geomlib import BadRegion, Detector, Geometry, GeometryError, coordinates
+from geomlib.detector import Quadrants
 from geomlib.detectors import EXAMPLE_NAMES
 from geomlib.metadata import Source
 
 #: Rounding of a few operations on numbers of the size of a detector (1 m), in metres.
 ROUNDING = 4 * np.finfo(float).eps
+
+
+BLOCK = BadRegion("bad", tile=1, ss=(0, 2), fs=(0, 3))
 
 
 def tilted(name):
@@ -153,6 +157,40 @@ def test_outlines_and_centres():
     )
 
 
+def test_centre_of_a_module_without_tiles_is_missing():
+    detector = Detector("toy", (3, 4, 3), [(0, 0, 4, 0, 3), (2, 0, 4, 0, 3)], (1e-3, 1e-3))
+    steps = np.zeros((2, 2, 3))
+    steps[0, :, 1] = steps[1, :, 0] = 1e-3
+    centres = Geometry(detector, np.zeros((2, 3)), *steps).module_centres
+    np.testing.assert_allclose(centres[[0, 2]], [[1.5e-3, 2e-3, 0]] * 2, atol=ROUNDING)
+    assert np.isnan(centres[1]).all()
+
+
+def test_centres_of_modules_take_those_of_the_tiles_once(monkeypatch):
+    calls = []
+    plain = coordinates.tile_centres
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return plain(*arguments)
+
+    monkeypatch.setattr(coordinates, "tile_centres", counted)
+    assert geomlib.example_geometry("LPD-1M").module_centres.shape == (16, 3)
+    assert len(calls) == 1
+
+
+def test_quadrant_without_a_tile_has_no_position():
+    detector = Detector(
+        "toy",
+        (2, 4, 3),
+        [(1, 0, 4, 0, 3)],
+        (1e-3, 1e-3),
+        quadrants=Quadrants(((0,), (1,)), "first", 1e-3),
+    )
+    geometry = Geometry(detector, [[0.1, 0.2, 0]], [[0, 1e-3, 0]], [[1e-3, 0, 0]])
+    np.testing.assert_allclose(geometry.quad_positions(), [[np.nan, np.nan], [100, 200]])
+
+
 # -- Changes ----------------------------------------------------------------------------
 
 
@@ -175,6 +213,7 @@ def test_offset_selects_modules_tiles_and_groups():
     assert moved(modules=np.s_[0:4]) == np.flatnonzero(module < 4).tolist()
     assert moved(modules=[0, 15], tiles=np.s_[::7]) == [0, 7, 120, 127]
     assert moved(modules=module.reshape(16, 8)[:, 0] == 2, tiles=-1) == [23]
+    assert moved(modules=(0, 15), tiles=(0, 7)) == [0, 7, 120, 127]
     assert moved(group="q1") == list(range(32, 64))
     assert moved(group="p15") == list(range(120, 128))
 
@@ -251,6 +290,27 @@ def test_rotation_keeps_lengths_and_angles():
         (lambda g: g.move_motors(np.zeros((4, 2)), axes=np.eye(2)), "axes must have shape"),
         (lambda g: geomlib.example_geometry("ePix100").quad_positions(), "has no quadrants"),
         (lambda g: geomlib.example_geometry("LPD-1M").move_motors([[1]]), "has no motors"),
+        (lambda g: g.offset("ab"), "shift must be an array of real numbers, not 'ab'"),
+        (lambda g: g.offset(None), "shift must be an array of real numbers, not None"),
+        (lambda g: g.offset((0, 0), group=["q0"]), r"group must be text, not \['q0'\]"),
+        (lambda g: g.offset((0, 0), modules="q0"), "modules must select .* got 'q0'"),
+        (lambda g: g.offset((0, 0), modules=np.s_[0.5:]), "modules must select"),
+        (lambda g: g.replace(groups={"a": ()}).offset((0, 0), group="a"), "'a' holds no tiles"),
+        (lambda g: g.rotate("xyz"), "angles must be an array of real numbers"),
+        (lambda g: g.rotate((0, 0, 1), centre="abc"), "centre must be an array of real numbers"),
+        (lambda g: g.pixel_positions(["centre"]), "'centre' or 'corner', not"),
+        (lambda g: g.pixel_corners(dtype=int), "dtype must be float64 or float32"),
+        (lambda g: g.pixel_corners(dtype="single precision"), "dtype must be float64 or float32"),
+        (lambda g: g.lab_to_data("a", 0), "x must be an array of real numbers, not 'a'"),
+        (lambda g: g.lab_to_data(0, None), "y must be an array of real numbers, not None"),
+        (lambda g: g.lab_to_data([0, 1], [0, 1, 2]), r"x and y must .* not \(2,\), \(3,\)"),
+        (lambda g: g.data_to_lab(0, "a", 0), "ss must be an array of real numbers"),
+        (lambda g: g.data_to_lab([[0], [1, 2]], 0, 0), "module must hold whole numbers"),
+        (lambda g: g.data_to_lab([0, 1], [0, 1, 2], 0), "module, ss and fs must"),
+        (lambda g: g.quad_positions(unit="mm"), "unit must be a positive, finite number"),
+        (lambda g: g.quad_positions(unit=0), "unit must be a positive, finite number"),
+        (lambda g: g.move_motors("up"), "shifts must be an array of real numbers"),
+        (lambda g: g.move_motors(np.ones((4, 2)), axes="xy"), "axes must be an array of real"),
         (lambda g: geomlib.example_geometry("FooPix"), "there are AGIPD-1M, AGIPD-500K"),
     ],
 )
@@ -265,8 +325,47 @@ def test_bad_arguments(call, message):
         ({"detector": "AGIPD"}, "must be a Detector, not str"),
         ({"tile_ss": np.zeros((2, 3))}, r"tile_ss must have shape \(3, 3\), not \(2, 3\)"),
         ({"tile_corners": np.full((3, 3), np.nan)}, r"tile_corners\[0, 0\] is nan"),
-        ({"distance": np.inf}, "distance must be a finite number"),
-        ({"groups": {"a": [3]}}, "group 'a' names a tile outside 0 … 2"),
+        ({"tile_corners": "abc"}, "tile_corners must be an array of real numbers, not 'abc'"),
+        ({"tile_corners": [[0, 0], [0]]}, "tile_corners must be an array of real numbers"),
+        ({"tile_corners": np.zeros((3, 3), complex)}, "tile_corners must be an array of real"),
+        ({"tile_ss": np.zeros((3, 3))}, "tile_ss and tile_fs of tile 0 span no pixel"),
+        ({"tile_fs": [[1, 0, 0], [0, 2, 0], [1, 0, 0]]}, "of tile 1 span no pixel: .* parallel"),
+        ({"tile_fs": np.full((3, 3), 1e200)}, "span no pixel"),
+        ({"distance": np.inf}, "distance must be a positive, finite number, not inf"),
+        ({"distance": 0}, "distance must be a positive, finite number, not 0"),
+        ({"distance": "0.2"}, "distance must be a positive, finite number, not '0.2'"),
+        ({"distance": [0.2]}, "distance must be a positive, finite number"),
+        ({"photon_energy": -9000}, "photon_energy must be a positive, finite number"),
+        ({"groups": {"a": [3]}}, r"groups\['a'\] must be whole numbers, from 0 to 2, not \[3\]"),
+        ({"groups": {"a": "01"}}, r"groups\['a'\] must be whole numbers"),
+        ({"groups": {"a": [0.5]}}, r"groups\['a'\] must be whole numbers"),
+        ({"groups": {1: [0]}}, "a name in groups must be text, not 1"),
+        ({"groups": [1]}, r"groups must map names to tile numbers, not be \[1\]"),
+        ({"no_index": (999,)}, r"no_index must be whole numbers, from 0 to 2, not \(999,\)"),
+        ({"no_index": (-1,)}, "no_index must be whole numbers, from 0 to 2"),
+        ({"no_index": None}, "no_index must be whole numbers"),
+        ({"data_path": 3}, "data_path must be text, not 3"),
+        ({"mask_path": b"/mask"}, "mask_path must be text"),
+        ({"source": "agipd.geom"}, "source must be a Source or None, not 'agipd.geom'"),
+        ({"bad_regions": None}, "bad_regions must be a sequence of BadRegion, not None"),
+        ({"bad_regions": BLOCK}, "bad_regions must be a sequence of BadRegion"),
+        ({"bad_regions": ["bad"]}, r"bad_regions\[0\] must be a BadRegion, not 'bad'"),
+        (
+            {"bad_regions": [BLOCK, BLOCK._replace(tile=3)]},
+            r"\[1\]\): tile .* from 0 to 2",
+        ),
+        ({"bad_regions": [BLOCK._replace(tile=0.5)]}, "bad region .bad. .*: tile must be a whole"),
+        ({"bad_regions": [BLOCK._replace(ss=(0, 5))]}, r"\[0\]\): ss .* from 0 to 4, not \(0, 5\)"),
+        ({"bad_regions": [BLOCK._replace(fs=(-1, 2))]}, r"\[0\]\): fs .* from 0 to 3"),
+        ({"bad_regions": [BLOCK._replace(ss=(2, 2))]}, r"ss must be \(first, last plus one\)"),
+        ({"bad_regions": [BLOCK._replace(ss=(2,))]}, "ss must be 2 whole numbers"),
+        ({"bad_regions": [BLOCK._replace(ss=None)]}, "expected tile, ss and fs, or x and y"),
+        ({"bad_regions": [BLOCK._replace(x=(0, 1), y=(0, 1))]}, "and nothing else"),
+        ({"bad_regions": [BLOCK._replace(name=1)]}, r"bad_regions\[0\].name must be text"),
+        ({"bad_regions": [BadRegion("bad")]}, "expected tile, ss and fs, or x and y"),
+        ({"bad_regions": [BadRegion("bad", x=(1, 0), y=(0, 1))]}, r"x must be \(smallest, larg"),
+        ({"bad_regions": [BadRegion("bad", x=(0, 1), y=(0, np.inf))]}, r": y\[1\] is inf"),
+        ({"bad_regions": [BadRegion("bad", x="ab", y=(0, 1))]}, ": x must be an array"),
         ({"motor_positions": [[0, 0]]}, "has no motors"),
     ],
 )
@@ -337,6 +436,13 @@ def test_bad_pixels():
     np.testing.assert_array_equal(bad, expected)
 
 
+def test_bad_regions_given_as_lists_can_be_hashed():
+    given = [BadRegion("bad", 1, [0, np.int64(2)], [0, 3]), BadRegion("bad", x=[0, 1], y=[-1, 1])]
+    geometry = toy(bad_regions=given)
+    assert geometry.bad_regions == (BLOCK, BadRegion("bad", x=(0.0, 1.0), y=(-1.0, 1.0)))
+    assert hash(geometry) == hash(toy(bad_regions=geometry.bad_regions))
+
+
 # -- A value ----------------------------------------------------------------------------
 
 
@@ -353,7 +459,7 @@ def test_equality_and_hash():
     for changes in (
         {"distance": 1.0},
         {"photon_energy": 9000},
-        {"bad_regions": (BadRegion("bad"),)},
+        {"bad_regions": (BLOCK,)},
         {"no_index": (1,)},
         {"groups": {"a": (0,)}},
         {"data_path": "/data"},

@@ -80,3 +80,29 @@ def test_a_forked_child_makes_its_own_pool():
     assert os.read(reader, 1) == bytes([8])
     os.close(reader)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_small_call_does_not_wait_for_a_long_one():
+    release, busy = threading.Event(), threading.Event()
+
+    def block():
+        busy.set()
+        release.wait(60)
+
+    long = threading.Thread(target=threads.run_pieces, args=([block] * 64, 64))
+    long.start()
+    try:
+        assert busy.wait(60)
+        done = []
+        # All threads of the pool are taken: the caller does the work itself, and returns.
+        threads.run_pieces([lambda: done.append(1)] * 4, 2)
+        assert done == [1] * 4
+    finally:
+        release.set()
+        long.join(60)
+
+
+def test_pieces_may_have_pieces():
+    done = []
+    threads.run_pieces([lambda: threads.run_pieces([lambda: done.append(1)] * 4, 4)] * 4, 4)
+    assert len(done) == 16

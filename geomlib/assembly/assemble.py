@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib.assembly.fill import (
+    check_cast,
+    check_dtype,
+    fill_value,
+    plain_view,
+    raw_view,
+)
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Axes, Stack, as_stack, frame_blocks
 from geomlib.assembly.options import (
@@ -23,18 +30,17 @@ from geomlib.assembly.options import (
     reduce_stack,
 )
 from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, make_plan, tile_boxes
-from geomlib.assembly.reduction import How
+from geomlib.assembly.reduction import How, mean_dtype
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 from geomlib.threads import check_threads, run_pieces
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NDArray = npt.NDArray[Any]
 Method = Literal["snap", "nearest"]
 #: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
 PIECES_A_THREAD = 4
+#: Below so many bytes of output a second thread takes longer to wake than to help.
+SERIAL_BYTES = 16 * 2**20
 
 
 def assemble_data(
@@ -62,8 +68,8 @@ def assemble_data(
         may hold some of the modules only (its labels count from 1 for JUNGFRAU, else from 0), as
         may a mapping of module numbers (from 0) to arrays (…, ss, fs); missing modules stay gaps.
         Other forms in which data of a detector is stored are understood: pnCCD as one image, ePix
-        with calibration rows, a single JUNGFRAU module without its axis, modules joined along
-        slow scan.
+        with calibration rows, a single module without its axis (an array (1, ss, fs) then means
+        one frame, not a stack of one), modules joined along slow scan.
     geometry : Geometry
         Where the pixels are.
     method : {"snap", "nearest"}
@@ -92,10 +98,12 @@ def assemble_data(
         Assemble only this window of the image, as rows and columns, for instance
         ``np.s_[100:200, :50]``.
     binning : int, optional
-        Average blocks of so many pixels a side; NaN does not count, and what does not fill a block
-        at the high end is left out. The image becomes floating.
+        Average blocks of so many pixels a side; gaps, NaN and masked pixels do not count, and what
+        does not fill a block at the high end is left out. The image becomes floating.
     threads : int, optional
-        Default: the processors that this process may use. The result does not depend on it.
+        For copying into the image; default: the processors that this process may use, or 1 where
+        there is little to copy. The result does not depend on it. Masks, `reduce` and `binning` are
+        worked out on one thread.
 
     Returns
     -------
@@ -115,28 +123,29 @@ def assemble_data(
     >>> image.data.shape, image.centre.tolist()
     ((1256, 1092), [631, 550])
     """
-    if not isinstance(geometry, Geometry):
-        raise GeometryError(
-            f"geometry must be a Geometry, not {type(geometry).__name__}: the order is "
-            "assemble_data(data, geometry)"
-        )
-    workers = check_threads(threads)
+    check_geometry(geometry, "assemble_data(data, geometry)")
     stack = as_stack(data, geometry.detector, axes)
     masked = None if mask is None else check_mask(mask, stack, geometry.detector)
     if reduce is not None:
-        stack = reduce_stack(stack, reduce, masked)
-    elif masked is not None:
-        wanted = _image_dtype(stack, out, dtype)
-        _check_cast(stack.dtype, wanted)
-        stack = mask_stack(stack, masked, fill_value(fill, wanted))
+        stack, masked = reduce_stack(stack, reduce, masked), None
+    wanted = _image_dtype(stack, out, dtype)
     if binning is not None:
         check_binning(binning, out)
+        wanted = _binned_dtype(stack, wanted if dtype is not None else None)
+    check_cast(stack.dtype, wanted)
+    if masked is not None:
+        value = fill_value(None if binning is not None else fill, wanted)
+        stack = mask_stack(stack, masked, value)
     plan = make_plan(geometry, method, bool(centred))
     if region is not None:
         plan = crop_plan(plan, region)
-    image, grid = run_plan(plan, stack, out, dtype, fill, workers), plan.grid
-    if binning is not None:
-        image, grid = bin_image(image, grid, binning)
+    grid = plan.grid
+    if binning is None:
+        image = run_plan(plan, stack, out, wanted, fill, threads)
+    else:
+        image, grid = bin_image(run_plan(plan, stack, None, wanted, None, threads), grid, binning)
+        if fill is not None:
+            image[np.isnan(image)] = fill_value(fill, wanted)
     return AssembledImage(image, np.array(grid.centre), grid.pixel_size, geometry, method)
 
 
@@ -166,92 +175,96 @@ def output_array(
     -------
     ndarray, shape (*frames_shape, y, x)
         Full of the fill value: NaN, or 0 for integers, unless `fill` says otherwise.
-    """
-    shape = (frames_shape,) if isinstance(frames_shape, (int, np.integer)) else tuple(frames_shape)
-    kind = np.dtype(dtype)
-    grid = make_plan(geometry, method, bool(centred)).grid
-    return np.full((*shape, *grid.shape), fill_value(fill, kind), dtype=kind)
-
-
-def fill_value(fill: float | None, dtype: np.dtype[Any]) -> Any:
-    """Return the value of missing pixels as a scalar of the image's dtype.
 
     Raises
     ------
     GeometryError
-        If the dtype cannot hold it.
+        If an argument does not fit.
     """
-    if fill is None:
-        return dtype.type(np.nan if dtype.kind in "fc" else 0)
-    try:
-        with np.errstate(all="ignore"):
-            value = np.asarray(fill).astype(dtype)[()]
-        same = bool(value == fill) or dtype.kind in "fc"
-    except (TypeError, ValueError, OverflowError, RuntimeWarning):
-        same = False
-    if not same:
+    check_geometry(geometry, "output_array(geometry, frames_shape)")
+    given = (frames_shape,) if isinstance(frames_shape, (int, np.integer)) else frames_shape
+    shape = tuple(given) if isinstance(given, (tuple, list)) else (None,)
+    if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
         raise GeometryError(
-            f"fill={fill!r} cannot be held by {dtype} pixels; pass dtype='float32' for NaN in "
-            "images of integers"
+            f"frames_shape must be a number of frames, or a tuple of numbers, not {frames_shape!r}"
         )
-    return value
+    kind = check_dtype(dtype, "dtype")
+    grid = make_plan(geometry, method, bool(centred)).grid
+    return np.full((*shape, *grid.shape), fill_value(fill, kind), dtype=kind)
+
+
+def check_geometry(geometry: object, call: str) -> None:
+    """Refuse what is not a geometry.
+
+    Raises
+    ------
+    GeometryError
+        The message shows how the function is called.
+    """
+    if not isinstance(geometry, Geometry):
+        raise GeometryError(
+            f"geometry must be a Geometry, not {type(geometry).__name__}: the order is {call}"
+        )
 
 
 def run_plan(
     plan: Plan,
     stack: Stack,
     out: NDArray | None,
-    dtype: npt.DTypeLike | None,
+    dtype: np.dtype[Any],
     fill: float | None,
-    threads: int,
+    threads: int | None,
 ) -> NDArray:
     """Carry out a plan on a stack; returns (…, y, x)."""
     shape = (*stack.frames, *plan.grid.shape)
-    wanted = _image_dtype(stack, out, dtype)
-    _check_cast(stack.dtype, wanted)
-    image = np.empty(shape, dtype=wanted) if out is None else _check_out(out, shape, dtype)
-    if np.float16 in (stack.dtype, wanted) and stack.dtype != wanted:
+    image = np.empty(shape, dtype=dtype) if out is None else _check_out(out, shape, dtype)
+    workers = check_threads(threads)
+    if threads is None and image.nbytes < SERIAL_BYTES:
+        workers = 1
+    if np.float16 in (stack.dtype, dtype) and stack.dtype != dtype:
         # The compiler has no half-precision arithmetic on this kind of processor.
-        parts = tuple((data.astype(wanted), numbers) for data, numbers in stack.parts)
-        stack = replace(stack, parts=parts, dtype=wanted)
-    value = fill_value(fill, image.dtype)
+        parts = tuple((data.astype(dtype), numbers) for data, numbers in stack.parts)
+        stack = replace(stack, parts=parts, dtype=dtype)
+    value = fill_value(fill, dtype)
     if isinstance(plan, NearestPlan):
-        _run_nearest(plan, stack, image, value, threads)
+        _run_nearest(plan, stack, image, value, workers)
     else:
-        _run_snap(plan, stack, image, value, threads, gaps=out is None or fill is not None)
+        _run_snap(plan, stack, image, value, workers, gaps=out is None or fill is not None)
     return image
 
 
 def _image_dtype(stack: Stack, out: NDArray | None, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
-    if isinstance(out, np.ndarray):
-        return out.dtype
-    return stack.dtype if dtype is None else np.dtype(dtype)
-
-
-def _check_out(out: NDArray, shape: tuple[int, ...], dtype: npt.DTypeLike | None) -> NDArray:
-    if not isinstance(out, np.ndarray) or out.shape != shape:
-        found = f"shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+    if out is None:
+        return stack.dtype if dtype is None else check_dtype(dtype, "dtype")
+    if not isinstance(out, np.ndarray):
         raise GeometryError(
-            f"out must be an array of shape {shape}, not {found}; "
+            f"out must be an array, not {type(out).__name__}; "
+            "output_array(geometry, frames_shape, dtype) makes one"
+        )
+    if not out.dtype.isnative or not out.flags.aligned:
+        raise GeometryError(f"out must have native byte order and be aligned, not {out.dtype.str}")
+    if dtype is not None and check_dtype(dtype, "dtype") != out.dtype:
+        raise GeometryError(f"dtype={np.dtype(dtype)} and out of {out.dtype} contradict each other")
+    return check_dtype(out.dtype, "out")
+
+
+def _binned_dtype(stack: Stack, wanted: np.dtype[Any] | None) -> np.dtype[Any]:
+    """Floating, so that gaps can be NaN and do not count."""
+    dtype = wanted or mean_dtype(stack.dtype)
+    if dtype.kind != "f" or stack.dtype.kind == "c":
+        raise GeometryError(f"binned images are of real floating numbers, not {dtype}")
+    return dtype
+
+
+def _check_out(out: NDArray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
+    if out.shape != shape:
+        raise GeometryError(
+            f"out must be an array of shape {shape}, not shape {out.shape}; "
             "output_array(geometry, frames_shape, dtype) makes one"
         )
     if not out.flags.writeable:
         raise GeometryError("out is read-only")
-    if dtype is not None and np.dtype(dtype) != out.dtype:
-        raise GeometryError(f"dtype={np.dtype(dtype)} and out of {out.dtype} contradict each other")
-    if not out.dtype.isnative:
-        raise GeometryError(f"out must have native byte order, not {out.dtype}")
     return out
-
-
-def _check_cast(given: np.dtype[Any], wanted: np.dtype[Any]) -> None:
-    """Allow what loses nothing, and any real number to floating: rounding is expected there."""
-    if np.can_cast(given, wanted, "safe") or (given.kind in "biuf" and wanted.kind == "f"):
-        return
-    raise GeometryError(
-        f"data of {given} cannot be assembled into {wanted} without loss; convert it yourself if "
-        "that is what you want: data.astype(...)"
-    )
 
 
 def cut(n_frames: int, n_rows: int, threads: int) -> list[tuple[int, int, int, int]]:
@@ -272,13 +285,6 @@ def cut(n_frames: int, n_rows: int, threads: int) -> list[tuple[int, int, int, i
     ]
 
 
-def raw_view(array: NDArray) -> NDArray:
-    """View numbers as unsigned integers of the same size: one compiled copy serves them all."""
-    if array.dtype.kind == "c" and array.dtype.itemsize == 16:
-        return array
-    return array.view(f"u{array.dtype.itemsize}")
-
-
 def _run_snap(
     plan: SnapPlan, stack: Stack, image: NDArray, value: Any, threads: int, *, gaps: bool
 ) -> None:
@@ -295,11 +301,12 @@ def _run_snap(
         tiles = plan.tiles[np.isin(modules, numbers)].copy()
         tiles[:, snap.MODULE] = [order[int(m)] for m in tiles[:, snap.MODULE]]
         tables.append(tiles)
-    view = raw_view if stack.dtype == image.dtype else np.asarray
+    view = raw_view if stack.dtype == image.dtype else plain_view
+    kernel = snap.assemble_with_numpy if image.dtype.kind == "c" else snap.assemble_tiles
     pieces: list[Callable[[], None]] = []
     for target, *sources in frame_blocks(stack.frames, image, *(data for data, _ in stack.parts)):
         copies = [
-            partial(snap.assemble_tiles, view(source), tiles, view(target))
+            partial(kernel, view(source), tiles, view(target))
             for source, tiles in zip(sources, tables, strict=True)
         ]
         # All modules of a piece in turn, so that of two overlapping tiles the later one wins.
@@ -316,22 +323,45 @@ def _call_all(functions: Sequence[Callable[..., None]], arguments: tuple[int, ..
 
 
 def _run_nearest(plan: NearestPlan, stack: Stack, image: NDArray, value: Any, threads: int) -> None:
+    numbers = [n for _, part in stack.parts for n in part]
+    table = _present(plan.table, numbers, int(np.prod(stack.parts[0][0].shape[-2:])))
+    view = raw_view if stack.dtype == image.dtype else plain_view
+    scalar = view(np.array(value))[()]
+    pieces: list[Callable[[], None]] = []
+    for target, *sources in frame_blocks(stack.frames, image, *(data for data, _ in stack.parts)):
+        sources = [view(source) for source in sources]
+        for first, last, low, high in cut(len(target), target.shape[-2], threads):
+            piece = (slice(first, last), low, high)
+            pieces.append(partial(_gather_frames, sources, table, view(target), scalar, piece))
+    run_pieces(pieces, threads)
+
+
+def _present(
+    table: npt.NDArray[np.int32], numbers: list[int], module_size: int
+) -> npt.NDArray[np.int32]:
+    """Return the table for data that holds only some modules, one after another."""
+    highest = int(table.max(initial=-1)) // module_size
+    if numbers[: highest + 1] == list(range(highest + 1)):
+        return table
+    place = np.full(max(highest, *numbers) + 1, -1)
+    place[numbers] = np.arange(len(numbers))
+    module, rest = np.divmod(table, module_size)
+    there = (table >= 0) & (place[module] >= 0)
+    return np.where(there, place[module] * module_size + rest, -1).astype(np.int32)
+
+
+def _gather_frames(
+    sources: Sequence[NDArray],
+    table: npt.NDArray[np.int32],
+    image: NDArray,
+    value: Any,
+    piece: tuple[slice, int, int],
+) -> None:
     from geomlib.kernels.lookup import gather
 
-    data, numbers = stack.parts[0]
-    if len(stack.parts) > 1:
-        data = np.concatenate([part for part, _ in stack.parts], axis=-3)
-        numbers = tuple(n for _, part in stack.parts for n in part)
-    table = plan.table
-    if numbers != tuple(range(len(numbers))) or table[..., 0].max(initial=-1) >= len(numbers):
-        position = np.full(int(table[..., 0].max(initial=0)) + 2, -1, dtype=np.int32)
-        for i, number in enumerate(numbers):
-            if number < len(position) - 1:
-                position[number] = i
-        table = table.copy()
-        table[..., 0] = position[table[..., 0]]
-    pieces: list[Callable[[], None]] = []
-    for source, target in frame_blocks(stack.frames, data, image):
-        for piece in cut(len(source), target.shape[-2], threads):
-            pieces.append(partial(gather, source, table, target, value, *piece))
-    run_pieces(pieces, threads)
+    frames, low, high = piece
+    for frame in range(frames.start, frames.stop):
+        parts = [source[frame] for source in sources]
+        # Modules in one piece of memory, a frame at a time; nothing is copied where they are.
+        pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        gather(pixels.reshape(-1), table, image[frame], value, low, high)

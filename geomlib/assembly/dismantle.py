@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.assemble import Method, cut, fill_value, raw_view
+from geomlib.assembly.assemble import Method, check_geometry, cut
+from geomlib.assembly.fill import fill_value, raw_view
 from geomlib.assembly.image import AssembledImage
-from geomlib.assembly.inputs import check_dtype, frame_blocks
+from geomlib.assembly.inputs import frame_blocks, plain_array
 from geomlib.assembly.options import move_tiles
-from geomlib.assembly.plan import Grid, SnapPlan, make_plan
+from geomlib.assembly.plan import Grid, SnapPlan, make_plan, tile_boxes
+from geomlib.detector import Detector, tile_map
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 from geomlib.threads import check_threads, run_pieces
@@ -53,7 +55,7 @@ def dismantle_image(
     centred : bool
         An array was assembled with ``centred=True``.
     threads : int, optional
-        Default: the processors that this process may use.
+        Default: the processors that this process may use. Frames are shared out among them.
 
     Returns
     -------
@@ -64,17 +66,20 @@ def dismantle_image(
     GeometryError
         If the image does not have the shape that the geometry gives, or is binned.
     """
+    check_geometry(geometry, "dismantle_image(image, geometry)")
     workers = check_threads(threads)
     given = image if isinstance(image, AssembledImage) else None
     how = method or (given.method if given is not None else "snap")
-    array = check_dtype(np.asarray(image if given is None else given.data), "image")
+    array = plain_array(image if given is None else given.data, "image")
     plan = make_plan(geometry, how, bool(centred))
+    if given is not None:
+        _check_same(given, geometry)
     grid = _place(array, given, plan.grid)
     frames = array.shape[:-2]
     stack = _output(out, (*frames, *geometry.data_shape), array.dtype)
     value = fill_value(fill, stack.dtype)
     if isinstance(plan, SnapPlan):
-        copy = _snap_copy(plan, grid, stack, value)
+        copy = _snap_copy(plan, grid, geometry.detector, stack, value)
     else:
         copy = _nearest_copy(geometry, grid, value)
     pieces = [
@@ -89,27 +94,34 @@ def dismantle_image(
 Copy = Callable[[NDArray, NDArray, int, int], None]
 
 
-def _snap_copy(plan: SnapPlan, grid: Grid, stack: NDArray, value: Any) -> Copy:
-    from geomlib.kernels.snap import N_FS, N_SS, dismantle_tiles
+def _snap_copy(plan: SnapPlan, grid: Grid, detector: Detector, stack: NDArray, value: Any) -> Copy:
+    from geomlib.kernels.snap import dismantle_tiles, dismantle_with_numpy
 
     shift = tuple(int(a - b) for a, b in zip(grid.centre, plan.grid.centre, strict=True))
     tiles = move_tiles(plan.tiles, (shift[0], shift[1]), grid.shape)
-    if tiles[:, N_SS] @ tiles[:, N_FS] < np.prod(stack.shape[-3:]):
+    clipped = not np.array_equal(np.diff(tile_boxes(tiles)), np.diff(tile_boxes(plan.tiles)))
+    if clipped or (tile_map(detector) < 0).any():
         stack[...] = value
+    kernel = dismantle_with_numpy if stack.dtype.kind == "c" else dismantle_tiles
 
     def copy(source: NDArray, target: NDArray, first: int, last: int) -> None:
-        dismantle_tiles(raw_view(source), tiles, raw_view(target), first, last)
+        kernel(raw_view(source), tiles, raw_view(target), first, last)
 
     return copy
 
 
 def _nearest_copy(geometry: Geometry, grid: Grid, value: Any) -> Copy:
-    from geomlib.kernels.lookup import scatter_back
+    from geomlib.kernels.lookup import gather
 
     table = pixel_table(geometry, grid.shape, grid.centre, grid.pixel_size)
+    scalar = raw_view(np.array(value))[()]
 
     def copy(source: NDArray, target: NDArray, first: int, last: int) -> None:
-        scatter_back(source, table, target, value, first, last)
+        for frame in range(first, last):
+            pixels = raw_view(source[frame]).reshape(-1)
+            for module in range(len(table)):
+                one = raw_view(target[frame, module])
+                gather(pixels, table[module], one, scalar, 0, len(one))
 
     return copy
 
@@ -121,20 +133,33 @@ def pixel_table(
     centre: tuple[float, float],
     pixel_size: tuple[float, float],
 ) -> npt.NDArray[np.int32]:
-    """Row and column of the image pixel that holds the centre of each data pixel; -1 for none.
+    """Find the image pixel that holds the centre of each data pixel.
 
     Returns
     -------
-    ndarray of int32, shape (modules, ss, fs, 2)
+    ndarray of int32, shape (modules, ss, fs)
+        Number of the pixel, counted through (y, x); -1 for none.
     """
     positions = geometry.pixel_positions()
     # Rounding as in the plan: a centre on the border of two pixels goes the same way everywhere.
     y = np.floor(np.round(positions[..., 1] / pixel_size[0] + centre[0], 7))
     x = np.floor(np.round(positions[..., 0] / pixel_size[1] + centre[1], 7))
     inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
-    table = np.stack([np.where(inside, y, -1), np.where(inside, x, -1)], axis=-1).astype(np.int32)
+    table = np.where(inside, y * shape[1] + x, -1).astype(np.int32)
     table.flags.writeable = False
     return table
+
+
+def _check_same(image: AssembledImage, geometry: Geometry) -> None:
+    """Refuse an image that was assembled with another geometry."""
+    own = image.geometry
+    if own.detector != geometry.detector:
+        raise GeometryError(f"image is of {own.detector!r}, but geometry of {geometry.detector!r}")
+    if not all(np.array_equal(a, b) for a, b in zip(own.tiles, geometry.tiles, strict=True)):
+        raise GeometryError(
+            "image was assembled with another geometry; pass image.geometry, or image.data for an "
+            "array without one"
+        )
 
 
 def _place(array: NDArray, image: AssembledImage | None, grid: Grid) -> Grid:

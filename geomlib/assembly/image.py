@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
 
     from geomlib.geometry import Geometry
 
@@ -67,17 +68,75 @@ class AssembledImage:
             (n_y - centre_y) * size_y,
         )
 
-    def plot(self, **options: Any) -> Axes:
-        """Draw the image; the options are those of `geomlib.plotting.plot_image`."""
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        frame: int | Sequence[int] | None = None,
+        front_view: bool = True,
+        units: str = "px",
+        vmin: float | None = None,
+        vmax: float | None = None,
+        norm: str | Normalize | None = None,
+        cmap: str | Colormap | None = None,
+        colorbar: bool = True,
+        hexagons: bool = False,
+        modules: int | Sequence[int] | None = None,
+        centre_mark: bool = True,
+        title: str | None = None,
+        **imshow: Any,
+    ) -> Axes:
+        """Draw the image, as `geomlib.plotting.plot_image` does."""
         from geomlib.plotting import plot_image
 
-        return plot_image(self, **options)
+        return plot_image(
+            self,
+            ax=ax,
+            frame=frame,
+            front_view=front_view,
+            units=units,
+            vmin=vmin,
+            vmax=vmax,
+            norm=norm,
+            cmap=cmap,
+            colorbar=colorbar,
+            hexagons=hexagons,
+            modules=modules,
+            centre_mark=centre_mark,
+            title=title,
+            **imshow,
+        )
 
-    def save_png(self, path: str | PathLike[str], **options: Any) -> None:
-        """Write a PNG file, without text; the options are those of `geomlib.plotting.save_png`."""
+    def save_png(
+        self,
+        path: str | PathLike[str],
+        *,
+        scale: int = 1,
+        max_size: int | None = None,
+        frame: int | Sequence[int] | None = None,
+        cmap: str | npt.ArrayLike | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        norm: Literal["linear", "log", "sqrt"] | None = None,
+        bad: Sequence[int] | None = None,
+        front_view: bool = True,
+    ) -> None:
+        """Write a PNG file, without text, as `geomlib.plotting.save_png` does."""
         from geomlib.plotting import save_png
 
-        save_png(self, path, **options)
+        save_png(
+            self,
+            path,
+            scale=scale,
+            max_size=max_size,
+            frame=frame,
+            cmap=cmap,
+            vmin=vmin,
+            vmax=vmax,
+            norm=norm,
+            bad=bad,
+            front_view=front_view,
+        )
 
     def _repr_png_(self) -> bytes:
         from geomlib.plotting import preview_png

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from geomlib.assembly.fill import check_dtype
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError
 
@@ -65,26 +66,31 @@ def as_stack(data: Any, detector: Detector, axes: Axes | None = None) -> Stack:
     xarray = sys.modules.get("xarray")
     if xarray is not None and isinstance(data, xarray.DataArray) and "module" in data.dims:
         return _from_labelled(data, detector, axes)
-    array = check_dtype(np.asarray(data), "data")
+    array = plain_array(data, "data")
     array = to_modules(_from_stream(array) if axes == "stream" else array, detector)
     return Stack(((array, tuple(range(detector.n_modules))),), array.shape[:-3], array.dtype)
 
 
-def check_dtype(array: NDArray, name: str) -> NDArray:
-    """Return the array in native byte order, if it holds plain numbers.
+def plain_array(value: Any, name: str) -> NDArray:
+    """Return an array of plain numbers in native byte order, aligned in memory.
 
     Raises
     ------
     GeometryError
-        If it holds anything else.
+        If it is ragged, masked or of another dtype.
     """
-    numbers = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
-    if not (numbers or array.dtype in (np.complex64, np.complex128)):
+    if isinstance(value, np.ma.MaskedArray):
         raise GeometryError(
-            f"{name} must hold booleans, integers, floating or complex numbers of up to 64 bits "
-            f"(a part), not {array.dtype}"
+            f"{name} is a masked array; pass {name}.data, and its mask as mask={name}.mask"
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise GeometryError(f"{name} is no array of numbers: {error}") from None
+    if array.dtype == object and hasattr(value, "read"):
+        raise GeometryError(f"{name} is a {type(value).__name__}: pass what its read() gives")
+    array = array.astype(check_dtype(array.dtype, name), copy=False)
+    return array if array.flags.aligned else array.copy()
 
 
 def _from_stream(array: NDArray) -> NDArray:
@@ -132,11 +138,11 @@ def _shape_hint(shape: tuple[int, ...], detector: Detector) -> str:
     if shape[-3:] == (modules, fs, ss):
         return ". Slow and fast scan are swapped: pass data.swapaxes(-1, -2)"
     if len(shape) >= 3 and shape[-2:] == (ss, fs):
-        if shape[-3] < modules:
-            return ". With modules missing, pass a dict {module number: array (…, ss, fs)}"
-        if shape[0] == modules or (len(shape) > 3 and modules in shape[:-2]):
+        if modules in shape[:-3]:
             axis = shape.index(modules)
             return f". The modules seem to be axis {axis}: pass np.moveaxis(data, {axis}, -3)"
+        if shape[-3] < modules:
+            return ". With modules missing, pass a dict {module number: array (…, ss, fs)}"
     return ""
 
 
@@ -147,7 +153,7 @@ def _from_mapping(data: Mapping[Any, Any], detector: Detector, axes: Axes | None
     _, ss, fs = detector.data_shape
     for number, value in data.items():
         module = _module_number(number, detector)
-        array = check_dtype(np.asarray(value), f"data[{number!r}]")
+        array = plain_array(value, f"data[{number!r}]")
         if axes == "stream":
             array = _from_stream(array[np.newaxis])[..., 0, :, :]
         if array.shape[-2:] != (ss, fs):
@@ -169,7 +175,8 @@ def _from_mapping(data: Mapping[Any, Any], detector: Detector, axes: Axes | None
 
 
 def _module_number(number: Any, detector: Detector) -> int:
-    if isinstance(number, (int, np.integer)) and 0 <= number < detector.n_modules:
+    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+    if whole and 0 <= number < detector.n_modules:
         return int(number)
     hint = ""
     if detector.first_module_label and number == detector.n_modules:
@@ -194,7 +201,8 @@ def _from_labelled(data: Any, detector: Detector, axes: Axes | None) -> Stack:
         )
     if len(set(numbers.tolist())) != len(numbers):
         raise GeometryError(f"the module labels of data are not unique: {labels.tolist()}")
-    values = check_dtype(np.asarray(data.values), "data")
+    _check_names(data.dims, axes)
+    values = plain_array(data.values, "data")
     axis = data.dims.index("module")
     if axes == "stream":
         values = _from_stream(values)
@@ -210,6 +218,24 @@ def _from_labelled(data: Any, detector: Detector, axes: Axes | None) -> Stack:
             f"data has modules of {values.shape[-2:]} pixels; {detector.name} needs ({ss}, {fs})"
         )
     return Stack(((values, tuple(int(n) for n in numbers)),), values.shape[:-3], values.dtype)
+
+
+# Names that people and EXtra-data give to the axes of pixels.
+_SLOW, _FAST = ("slow_scan", "ss", "dim_0"), ("fast_scan", "fs", "dim_1")
+
+
+def _check_names(dims: tuple[Any, ...], axes: Axes | None) -> None:
+    """Refuse axes whose names say that slow and fast scan are the other way round."""
+    last = dims[-3:-1] if axes == "stream" else dims[-2:]
+    if axes == "stream":
+        last = last[::-1]
+    if last[0] in _FAST or last[1] in _SLOW:
+        raise GeometryError(
+            f"data has the dimensions {dims}; slow scan must come before fast scan: "
+            "data.transpose(…)"
+            if axes is None
+            else f"data has the dimensions {dims}; axes='stream' means (module, fs, ss, pulse)"
+        )
 
 
 def frame_blocks(frames: tuple[int, ...], *arrays: NDArray) -> Iterator[tuple[NDArray, ...]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from geomlib.assembly.inputs import Stack, to_modules
 from geomlib.assembly.plan import Grid, NearestPlan, Plan, SnapPlan, uncovered
-from geomlib.assembly.reduction import How, Reduction, mean_dtype
+from geomlib.assembly.reduction import How, Reduction, is_value
 from geomlib.detector import Detector, IntArray
 from geomlib.errors import GeometryError
 
@@ -36,8 +36,7 @@ def check_mask(mask: npt.ArrayLike, stack: Stack, detector: Detector) -> NDArray
         )
     array = to_modules(array, detector, "mask")
     try:
-        np.broadcast_shapes(array.shape[:-3], stack.frames)
-        fits = array.ndim - 3 <= len(stack.frames)
+        fits = np.broadcast_shapes(array.shape[:-3], stack.frames) == stack.frames
     except ValueError:
         fits = False
     if not fits:
@@ -63,18 +62,16 @@ def reduce_stack(stack: Stack, how: How, mask: NDArray | None) -> Stack:
     parts = []
     for data, numbers in stack.parts:
         reduction = Reduction(how)
+        frames = data if stack.frames else data[np.newaxis]
         valid = None
         if mask is not None:
             valid = np.broadcast_to(~mask[..., list(numbers), :, :], data.shape)
-        frames = data.reshape(-1, *data.shape[-3:]) if not stack.frames else data
-        leading = frames.shape[:-3]
+            valid = valid.reshape(frames.shape)
         step = max(1, CHUNK_BYTES // (8 * int(np.prod(data.shape[-3:]))))
-        for index in np.ndindex(leading[:-1]):
-            block = frames[index]
-            good = None if valid is None else valid.reshape(frames.shape)[index]
-            for start in range(0, len(block), step):
-                chosen = None if good is None else good[start : start + step]
-                reduction.add(block[start : start + step], chosen)
+        for index in np.ndindex(frames.shape[:-4]):
+            for start in range(0, frames.shape[-4], step):
+                chunk = (*index, slice(start, start + step))
+                reduction.add(frames[chunk], None if valid is None else valid[chunk])
         parts.append((reduction.result(), numbers))
     return Stack(tuple(parts), (), parts[0][0].dtype)
 
@@ -117,23 +114,32 @@ def _window(region: Window, shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 def move_tiles(tiles: IntArray, shift: tuple[int, int], shape: tuple[int, int]) -> IntArray:
     """Shift a table of tiles by (rows, columns) and clip it to an image of a shape."""
-    from geomlib.kernels.snap import FS, N_FS, N_SS, SS, X_FS, X_SS, Y_FS, Y_SS, X, Y
+    from geomlib.kernels.snap import (
+        BOTTOM,
+        FS,
+        FS_ALONG,
+        FS_UP,
+        LEFT,
+        RIGHT,
+        SS,
+        SS_ALONG,
+        SS_UP,
+        TOP,
+    )
 
     moved = tiles.copy()
-    moved[:, [Y, X]] += shift
-    for start, count, y_step, x_step in ((SS, N_SS, Y_SS, X_SS), (FS, N_FS, Y_FS, X_FS)):
-        # One of the two steps is 0: this axis of the tile runs along the other one.
-        along_y = moved[:, y_step] != 0
-        first = np.where(along_y, moved[:, Y], moved[:, X])
-        step = np.where(along_y, moved[:, y_step], moved[:, x_step])
-        size = np.where(along_y, shape[0], shape[1])
-        low = np.clip(np.where(step > 0, -first, first - size + 1), 0, moved[:, count])
-        high = np.clip(np.where(step > 0, size - first, first + 1), 0, moved[:, count])
-        moved[:, start] += low
-        moved[:, count] = np.maximum(high - low, 0)
-        moved[:, Y] += low * moved[:, y_step]
-        moved[:, X] += low * moved[:, x_step]
-    return moved[(moved[:, N_SS] > 0) & (moved[:, N_FS] > 0)]
+    moved[:, [TOP, BOTTOM]] += shift[0]
+    moved[:, [LEFT, RIGHT]] += shift[1]
+    for first, last, ss_step, fs_step, size in (
+        (TOP, BOTTOM, SS_UP, FS_UP, shape[0]),
+        (LEFT, RIGHT, SS_ALONG, FS_ALONG, shape[1]),
+    ):
+        cut = np.maximum(-moved[:, first], 0)
+        moved[:, SS] += cut * moved[:, ss_step]
+        moved[:, FS] += cut * moved[:, fs_step]
+        moved[:, first] += cut
+        moved[:, last] = np.minimum(moved[:, last], size)
+    return moved[(moved[:, TOP] < moved[:, BOTTOM]) & (moved[:, LEFT] < moved[:, RIGHT])]
 
 
 def check_binning(binning: int, out: NDArray | None) -> None:
@@ -144,7 +150,8 @@ def check_binning(binning: int, out: NDArray | None) -> None:
     GeometryError
         If it is not a whole number of at least 1, or comes with `out`.
     """
-    if not isinstance(binning, (int, np.integer)) or binning < 1:
+    whole = isinstance(binning, (int, np.integer)) and not isinstance(binning, bool)
+    if not whole or binning < 1:
         raise GeometryError(f"binning must be a whole number of at least 1, not {binning!r}")
     if out is not None:
         raise GeometryError("out cannot be given together with binning")
@@ -152,6 +159,15 @@ def check_binning(binning: int, out: NDArray | None) -> None:
 
 def bin_image(image: NDArray, grid: Grid, binning: int) -> tuple[NDArray, Grid]:
     """Average blocks of pixels; NaN does not count, an incomplete last block is left out.
+
+    Parameters
+    ----------
+    image : ndarray of floating numbers, shape (…, y, x)
+        Assembled frames, NaN where there is nothing.
+    grid : Grid
+        Of the image.
+    binning : int
+        Side of a block, in pixels.
 
     Raises
     ------
@@ -165,16 +181,17 @@ def bin_image(image: NDArray, grid: Grid, binning: int) -> tuple[NDArray, Grid]:
         )
     cut = image[..., : n_y * binning, : n_x * binning]
     blocks = cut.reshape(*cut.shape[:-2], n_y, binning, n_x, binning)
-    out = np.empty((*cut.shape[:-2], n_y, n_x), dtype=mean_dtype(image.dtype))
+    out = np.empty((*cut.shape[:-2], n_y, n_x), dtype=image.dtype)
     for frame in np.ndindex(cut.shape[:-2]):
-        good = np.isfinite(blocks[frame])
+        good = is_value(blocks[frame])
         total = np.sum(blocks[frame], axis=(1, 3), dtype=np.float64, where=good)
         with np.errstate(invalid="ignore"):
             out[frame] = total / good.sum(axis=(1, 3))
     size_y, size_x = grid.pixel_size
     centre_y, centre_x = grid.centre
-    return out, Grid(
+    binned = Grid(
         (n_y, n_x),
         (centre_y / binning, centre_x / binning),
         (size_y * binning, size_x * binning),
     )
+    return out, binned

@@ -1,25 +1,25 @@
 """Everything about assembly that does not depend on the data, worked out once.
 
-A plan belongs to a geometry and a set of options; the plans used last are kept and shared.
+A plan belongs to the places of tiles and a set of options; the plans used last are kept and shared.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from geomlib import coordinates
-from geomlib.detector import FloatArray, IntArray
+from geomlib.coordinates import Tiles
+from geomlib.detector import Detector, FloatArray, IntArray
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
-#: Largest image that is made, in pixels: 25 times a 16-megapixel detector. More means a tile that
+#: Largest image that is made, in pixels: 12 times a 16-megapixel detector. More means a tile that
 #: lies far away by mistake.
-MAX_PIXELS = 400_000_000
+MAX_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class SnapPlan:
     grid : Grid
         The image.
     tiles : ndarray of int64, shape (n_tiles, 11)
-        As `geomlib.kernels.snap` takes them, in data order.
+        As `geomlib.kernels.snap` takes them, in data order; all inside the image.
     gaps : ndarray of int64, shape (n, 4)
         Rectangles that no tile covers: first and last-plus-one row, first and last-plus-one column.
     """
@@ -69,8 +69,9 @@ class NearestPlan:
     ----------
     grid : Grid
         The image.
-    table : ndarray of int32, shape (y, x, 3)
-        Module, ss and fs for each image pixel; module -1 where there is none.
+    table : ndarray of int32, shape (y, x)
+        For each image pixel the number of its data pixel, counted through (modules, ss, fs); -1
+        where there is none.
     """
 
     grid: Grid
@@ -80,14 +81,13 @@ class NearestPlan:
 Plan = SnapPlan | NearestPlan
 
 
-@lru_cache(maxsize=16)
 def make_plan(geometry: Geometry, method: str, centred: bool) -> Plan:
-    """Work out how to assemble images.
+    """Work out how to assemble images, or remember it.
 
     Parameters
     ----------
     geometry : Geometry
-        Where the tiles are.
+        Where the tiles are; nothing else of it counts.
     method : {"snap", "nearest"}
         See `geomlib.assemble_data`.
     centred : bool
@@ -98,46 +98,54 @@ def make_plan(geometry: Geometry, method: str, centred: bool) -> Plan:
     GeometryError
         If there is no such method, or the tiles do not fit on one grid.
     """
-    if method == "snap":
-        return _snap_plan(geometry, centred)
-    if method == "nearest":
-        return _nearest_plan(geometry, centred)
-    raise GeometryError(f"method must be 'snap' or 'nearest', not {method!r}")
+    if method not in ("snap", "nearest"):
+        raise GeometryError(f"method must be 'snap' or 'nearest', not {method!r}")
+    places = (geometry.tile_corners, geometry.tile_ss, geometry.tile_fs)
+    make = _snap_plan if method == "snap" else _nearest_plan
+    return make(geometry.detector, *(array.tobytes() for array in places), bool(centred))
 
 
-def grid_pixel_size(geometry: Geometry) -> FloatArray:
-    """Size of an image pixel along (x, y): the detector's pitch, turned as most tiles are."""
-    pitch_ss, pitch_fs = geometry.detector.pixel_size
-    across = np.abs(geometry.tile_fs[:, 0]) >= np.abs(geometry.tile_fs[:, 1])
-    if 2 * np.count_nonzero(across) >= geometry.n_tiles:
-        return np.array([pitch_fs, pitch_ss])
-    return np.array([pitch_ss, pitch_fs])
+def _tiles(detector: Detector, *places: bytes) -> Tiles:
+    return Tiles(*(np.frombuffer(p).reshape(detector.n_tiles, 3) for p in places))
 
 
-def _snap_plan(geometry: Geometry, centred: bool) -> SnapPlan:
-    pixel = grid_pixel_size(geometry)
-    corner = np.around(geometry.tile_corners[:, :2] / pixel)
-    ss = np.around(geometry.tile_ss[:, :2] / pixel).astype(np.int64)
-    fs = np.around(geometry.tile_fs[:, :2] / pixel).astype(np.int64)
-    _check_quarter_turns(geometry, ss, fs)
-    shapes = geometry.detector.tile_shapes
+# A plan of tiles takes some kilobytes; a table takes 4 bytes a pixel, 17 MB for a JUNGFRAU-4M.
+@lru_cache(maxsize=32)
+def _snap_plan(
+    detector: Detector, corners: bytes, ss_steps: bytes, fs_steps: bytes, centred: bool
+) -> SnapPlan:
+    from geomlib.kernels.snap import BOTTOM, FS, LEFT, MODULE, RIGHT, SS, TOP
+
+    placed = _tiles(detector, corners, ss_steps, fs_steps)
+    pixel = coordinates.grid_pixel_size(detector, placed)
+    corner = np.around(placed.corners[:, :2] / pixel)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ss = np.around(placed.ss[:, :2] / pixel)
+        fs = np.around(placed.fs[:, :2] / pixel)
+    _check_quarter_turns(detector, ss, fs)
+    shapes = detector.tile_shapes
     # The outer corner of the first pixel, then the pixel: one step back along negative vectors.
     first = corner + np.minimum(ss, 0) + np.minimum(fs, 0)
     last = first + (shapes[:, :1] - 1) * ss + (shapes[:, 1:] - 1) * fs
-    low = np.minimum(first, last).min(axis=0)
-    high = np.maximum(first, last).max(axis=0) + 1
-    low, high = _extent(low, high, centred)
-    first = (first - low).astype(np.int64)
-    bounds = geometry.detector.tile_bounds
-    tiles = np.concatenate(
-        [bounds[:, [0, 1, 3]], shapes, first[:, ::-1], ss[:, ::-1], fs[:, ::-1]], axis=1
-    )
-    grid = _grid(low, high, pixel)
+    low, high = np.minimum(first, last), np.maximum(first, last) + 1
+    origin, end = _extent(low.min(axis=0), high.max(axis=0), centred)
+    tiles = np.zeros((detector.n_tiles, 11), dtype=np.int64)
+    bounds = detector.tile_bounds
+    tiles[:, MODULE] = bounds[:, 0]
+    # The steps are ±1, so their inverses, from image to data, are their transpose. The data pixel
+    # at the lowest row and column of the image is the last one along a negative step.
+    tiles[:, SS] = np.where(ss.sum(axis=1) > 0, bounds[:, 1], bounds[:, 2] - 1)
+    tiles[:, FS] = np.where(fs.sum(axis=1) > 0, bounds[:, 3], bounds[:, 4] - 1)
+    tiles[:, [LEFT, TOP]] = low - origin
+    tiles[:, [RIGHT, BOTTOM]] = high - origin
+    tiles[:, 7:] = np.stack([ss[:, 1], fs[:, 1], ss[:, 0], fs[:, 0]], axis=1)
+    grid = _grid(origin, end, pixel)
+    _check_inside(tile_boxes(tiles), grid.shape)
     tiles.flags.writeable = False
     return SnapPlan(grid, tiles, uncovered(grid.shape, tiles))
 
 
-def _check_quarter_turns(geometry: Geometry, ss: IntArray, fs: IntArray) -> None:
+def _check_quarter_turns(detector: Detector, ss: FloatArray, fs: FloatArray) -> None:
     fine = (
         (np.abs(ss).sum(axis=1) == 1)
         & (np.abs(fs).sum(axis=1) == 1)
@@ -146,10 +154,17 @@ def _check_quarter_turns(geometry: Geometry, ss: IntArray, fs: IntArray) -> None
     if not fine.all():
         tile = int(np.argmin(fine))
         raise GeometryError(
-            f"tile {tile} ({geometry.detector.tile_names[tile]}) is turned too far from the pixel "
+            f"tile {tile} ({detector.tile_names[tile]}) is turned too far from the pixel "
             "grid of the image, or its pixels have another size: method='snap' cannot place it; "
             "use method='nearest'"
         )
+
+
+def _check_inside(boxes: IntArray, shape: tuple[int, int]) -> None:
+    """Make sure of what the kernels trust: every tile lies in the image."""
+    low, high = boxes[:, [0, 2]], boxes[:, [1, 3]]
+    if not ((low >= 0) & (low <= high) & (high <= shape)).all():
+        raise GeometryError("a tile does not fit in the image: please report this")
 
 
 def _extent(low: FloatArray, high: FloatArray, centred: bool) -> tuple[FloatArray, FloatArray]:
@@ -158,11 +173,15 @@ def _extent(low: FloatArray, high: FloatArray, centred: bool) -> tuple[FloatArra
         half = np.maximum(-low, high)
         low, high = -half, half
     size = high - low
-    if not np.prod(size) <= MAX_PIXELS:
+    # Far from the origin neighbouring pixels are no longer different numbers.
+    if not np.abs([low, high]).max() < 2**31 or not np.prod(size) <= MAX_PIXELS:
         raise GeometryError(
-            f"the image would have {size[1]:.3g} × {size[0]:.3g} pixels (y, x): is a tile far "
-            f"away by mistake? Images of up to {MAX_PIXELS} pixels are made"
+            f"the image would reach from {low[1]:.3g} to {high[1]:.3g} pixels in y and from "
+            f"{low[0]:.3g} to {high[0]:.3g} in x: is a tile far away by mistake? Images of up to "
+            f"{MAX_PIXELS} pixels are made"
         )
+    if not (size > 0).all():
+        raise GeometryError("no pixel can be seen: all tiles stand edge-on to the beam")
     return low, high
 
 
@@ -174,16 +193,9 @@ def _grid(low: FloatArray, high: FloatArray, pixel: FloatArray) -> Grid:
 
 def tile_boxes(tiles: IntArray) -> IntArray:
     """Box of each tile in the image: first and last-plus-one row, the same of columns."""
-    from geomlib.kernels.snap import N_FS, N_SS, X_FS, X_SS, Y_FS, Y_SS, X, Y
+    from geomlib.kernels.snap import BOTTOM, LEFT, RIGHT, TOP
 
-    first = tiles[:, [Y, X]]
-    last = (
-        first
-        + (tiles[:, [N_SS]] - 1) * tiles[:, [Y_SS, X_SS]]
-        + (tiles[:, [N_FS]] - 1) * tiles[:, [Y_FS, X_FS]]
-    )
-    low, high = np.minimum(first, last), np.maximum(first, last) + 1
-    return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], axis=1)
+    return tiles[:, [TOP, BOTTOM, LEFT, RIGHT]]
 
 
 def uncovered(shape: tuple[int, int], tiles: IntArray) -> IntArray:
@@ -214,16 +226,21 @@ def uncovered(shape: tuple[int, int], tiles: IntArray) -> IntArray:
     return out
 
 
-def _nearest_plan(geometry: Geometry, centred: bool) -> NearestPlan:
-    pixel = grid_pixel_size(geometry)
-    detector = geometry.detector
+@lru_cache(maxsize=6)
+def _nearest_plan(
+    detector: Detector, corners: bytes, ss_steps: bytes, fs_steps: bytes, centred: bool
+) -> NearestPlan:
+    if np.prod(detector.data_shape) >= 2**31:
+        raise GeometryError(f"method='nearest' takes up to 2³¹ data pixels, not {detector!r}")
+    placed = _tiles(detector, corners, ss_steps, fs_steps)
+    pixel = coordinates.grid_pixel_size(detector, placed)
     hexagonal = detector.pixel_shape == "hexagon"
     boxes = np.array(
         [
             coordinates.tile_extent(
-                geometry.tile_corners[tile],
-                geometry.tile_ss[tile],
-                geometry.tile_fs[tile],
+                placed.corners[tile],
+                placed.ss[tile],
+                placed.fs[tile],
                 int(n_ss),
                 int(n_fs),
                 hexagonal,
@@ -231,36 +248,40 @@ def _nearest_plan(geometry: Geometry, centred: bool) -> NearestPlan:
             for tile, (n_ss, n_fs) in enumerate(detector.tile_shapes)
         ]
     )
+    _extent(boxes[:, 0].min(axis=0) / pixel, boxes[:, 1].max(axis=0) / pixel, centred)
     # A border that lies on the grid but for rounding must not add a row or a column.
     low = np.floor(np.round(boxes[:, 0].min(axis=0) / pixel, 6))
     high = np.ceil(np.round(boxes[:, 1].max(axis=0) / pixel, 6))
     low, high = _extent(low, high, centred)
     grid = _grid(low, high, pixel)
-    table = np.full((*grid.shape, 3), -1, dtype=np.int32)
-    for tile in range(geometry.n_tiles):
-        _look_up_tile(geometry, tile, boxes[tile] / pixel - low, low, pixel, table)
+    table = np.full(grid.shape, -1, dtype=np.int32)
+    for tile in range(detector.n_tiles):
+        one = Tiles(*(a[tile] for a in placed))
+        _look_up_tile(detector, tile, one, (boxes[tile] / pixel - low, low, pixel), table)
     table.flags.writeable = False
     return NearestPlan(grid, table)
 
 
 def _look_up_tile(
-    geometry: Geometry,
+    detector: Detector,
     tile: int,
-    box: FloatArray,
-    origin: FloatArray,
-    pixel: FloatArray,
-    table: npt.NDArray[Any],
+    placed: Tiles,
+    frame: tuple[FloatArray, FloatArray, FloatArray],
+    table: npt.NDArray[np.int32],
 ) -> None:
-    """Enter the pixels of one tile into the table; ``box`` is its extent in image pixels."""
+    """Enter the pixels of one tile into the table.
+
+    ``frame`` is the extent of the tile in image pixels, the first pixel of the image counted from
+    the lab's origin, and the size of a pixel; each as (x, y).
+    """
+    box, origin, pixel = frame
     (x0, y0), (x1, y1) = np.floor(box[0]).astype(int), np.ceil(box[1]).astype(int)
     x0, y0 = max(x0, 0), max(y0, 0)
     x, y = np.meshgrid(
         (np.arange(x0, min(x1, table.shape[1])) + 0.5 + origin[0]) * pixel[0],
         (np.arange(y0, min(y1, table.shape[0])) + 0.5 + origin[1]) * pixel[1],
     )
-    detector = geometry.detector
-    corner, ss, fs = geometry.tile_corners[tile], geometry.tile_ss[tile], geometry.tile_fs[tile]
-    uv = coordinates.lab_to_tile(corner, ss, fs, x, y)
+    uv = coordinates.lab_to_tile(*placed, x, y)
     if uv is None:
         return
     n_ss, n_fs = (int(n) for n in detector.tile_shapes[tile])
@@ -268,8 +289,8 @@ def _look_up_tile(
     # anew for every pixel: that would repeat some columns and lose others.
     u, v = (np.round(w, 7) for w in uv)
     s, f, inside = coordinates.tile_to_pixel(u, v, n_ss, n_fs, detector.pixel_shape == "hexagon")
-    module, s0, _, f0, _ = detector.tile_bounds[tile]
+    module, s0, _, f0, _ = (int(n) for n in detector.tile_bounds[tile])
+    _, all_ss, all_fs = detector.data_shape
+    row = s[inside].astype(np.int64) + (s0 + module * all_ss)
     window = table[y0 : y0 + y.shape[0], x0 : x0 + x.shape[1]]
-    window[inside, 0] = module
-    window[inside, 1] = s[inside].astype(np.int32) + s0
-    window[inside, 2] = f[inside].astype(np.int32) + f0
+    window[inside] = row * all_fs + (f[inside].astype(np.int64) + f0)

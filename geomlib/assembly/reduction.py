@@ -43,9 +43,17 @@ class Reduction:
         self._squares: NDArray | None = None
 
     def add(self, frames: NDArray, valid: NDArray | None = None) -> None:
-        """Add frames, shape (n, …); ``valid`` (broadcastable, bool) marks the values to use."""
+        """Add frames, shape (n, …); ``valid`` (broadcastable, bool) marks the values to use.
+
+        Raises
+        ------
+        GeometryError
+            If the frames are complex.
+        """
+        if frames.dtype.kind == "c":
+            raise GeometryError(f"reduce={self.how!r} takes real numbers, not {frames.dtype}")
         self._dtype = frames.dtype
-        good = np.isfinite(frames)
+        good = is_value(frames)
         if valid is not None:
             good = good & valid
         good = np.broadcast_to(good, frames.shape)
@@ -102,6 +110,13 @@ class Reduction:
                 value = np.sqrt(self._squares / self._count)
         value[empty] = np.nan
         return value.astype(mean_dtype(self._dtype))
+
+
+def is_value(array: NDArray) -> npt.NDArray[np.bool_]:
+    """Mark what counts in a mean: everything but NaN."""
+    if array.dtype.kind == "f":
+        return ~np.isnan(array)
+    return np.ones((1,) * array.ndim, dtype=np.bool_)
 
 
 def mean_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:

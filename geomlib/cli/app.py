@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,6 +17,9 @@ from geomlib._version import __version__
 from geomlib.cli import assemble, convert, demo, info, inspect
 from geomlib.cli.console import error, show_warning
 from geomlib.errors import GeometryError, GeometryWarning
+
+#: Environment variable; set to anything, a fault of geomlib shows where it happened.
+DEBUG = "GEOMLIB_DEBUG"
 
 app = typer.Typer(
     name="geomlib",
@@ -50,15 +57,34 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code: 0, or 2 after an error.
 
+    A batch system's SIGTERM ends it with 143, without half-written files.
+
     Parameters
     ----------
     arguments : sequence of str, optional
         Default: those of the process.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _terminable():
         warnings.simplefilter("always", GeometryWarning)
         warnings.showwarning = show_warning
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Make an exception of SIGTERM, so that what was begun is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str]) -> int:
@@ -72,11 +98,20 @@ def _run(arguments: list[str]) -> int:
         error("stopped")
         return 130
     except Exception as problem:
-        # Mistakes in the use of a command come as exceptions that typer does not name in public.
-        describe = getattr(problem, "format_message", None)
-        if describe is None:
-            raise
-        error(f"{describe()} (geomlib --help and geomlib COMMAND --help say what there is)")
+        error(_unforeseen(problem))
     else:
         return code if isinstance(code, int) else 0
     return 2
+
+
+def _unforeseen(problem: Exception) -> str:
+    # Mistakes in the use of a command come as exceptions that typer does not name in public.
+    describe = getattr(problem, "format_message", None)
+    if describe is not None:
+        return f"{describe()} (geomlib --help and geomlib COMMAND --help say what there is)"
+    if os.environ.get(DEBUG):
+        raise problem
+    return (
+        f"a fault of geomlib: {type(problem).__name__}: {problem} "
+        f"({DEBUG}=1 in the environment shows where)"
+    )

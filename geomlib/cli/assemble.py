@@ -142,6 +142,7 @@ def assemble(
     chosen = select_frames(frames, stack.n_frames)
     how = _reduction(reduce, suffix, len(chosen))
     request = _Request(stack, layout, chosen, how, method, fill, centred)
+    _check_fill(request)
     one = how is not None or (
         len(chosen) == 1 and (frames is None or frames.strip("+-0123456789") == "")
     )
@@ -168,6 +169,26 @@ def _reduction(wanted: Reduce | None, suffix: str, n_frames: int) -> How | None:
             f"a .png file holds one image, not {n_frames}: choose one with --frames, or --reduce"
         )
     return None if wanted is Reduce.NONE else cast("How", wanted.value)
+
+
+def _check_fill(request: _Request) -> None:
+    """Refuse a value of gaps that the images cannot hold, before any work is done for them."""
+    import numpy as np
+
+    from geomlib.assembly.fill import fill_value
+
+    fill, dtype = request.fill, request.stack.dtype
+    if fill is None or request.reduce in ("mean", "std"):
+        return
+    if request.reduce == "sum":
+        dtype = np.sum(np.zeros(1, dtype)).dtype
+    try:
+        fill_value(fill, dtype)
+    except GeometryError as problem:
+        raise GeometryError(
+            f"--fill {fill:g}: the images hold {dtype}, which has no such value; images of "
+            "--reduce mean have"
+        ) from problem
 
 
 def _images(request: _Request, progress: Progress) -> Iterator[AssembledImage]:

@@ -9,6 +9,7 @@ import typer
 
 from geomlib.cli.console import stdout
 from geomlib.cli.options import Invert, QuadPositions, read_geometry_file
+from geomlib.errors import GeometryError
 
 
 def convert(
@@ -44,10 +45,26 @@ def convert(
     """
     from geomlib.formats import write_geometry
 
+    fmt = _format_to_write(target, to)
     geometry = read_geometry_file(source, quad_positions, invert)
     changes = {"distance": distance, "photon_energy": energy}
     geometry = geometry.replace(**{k: v for k, v in changes.items() if v is not None})
     options: dict[str, Any] = {"layout": layout, "adu_per_ev": adu_per_ev}
     given = {name: value for name, value in options.items() if value is not None}
-    write_geometry(geometry, target, format=to, **given)
+    write_geometry(geometry, target, format=fmt, **given)
     stdout().print(f"{target}: {geometry!r}", markup=False, soft_wrap=True)
+
+
+def _format_to_write(target: Path, wanted: str | None) -> str:
+    """Name of the format to write, as asked for or by the suffix."""
+    from geomlib.formats.registry import formats, formats_of_suffix, known_formats
+
+    if wanted is not None:
+        if wanted not in {fmt.name for fmt in formats()}:
+            raise GeometryError(f"--to {wanted}: no such format; there are {known_formats()}")
+        return wanted
+    fitting = formats_of_suffix(target.suffix)
+    if len(fitting) == 1 and fitting[0].suffix_decides:
+        return fitting[0].name
+    choices = " or ".join(f"--to {fmt.name}" for fmt in fitting or formats())
+    raise GeometryError(f"{target}: the suffix does not say what to write; add {choices}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ def _assemble(output: Path, steps: Table) -> None:
         result.append(f"{geometry.distance} m, {geometry.photon_energy} eV")
     with _step(steps, "read data") as result:
         stack = open_frames(output / "agipd_train.h5", geometry)
-        frames = stack.read()
+        frames = stack.read(fill=math.nan)
         result.append(f"{_size(frames.shape)} {frames.dtype}; missing modules:")
         result.append(", ".join(map(str, stack.missing_modules)))
     with _step(steps, "assemble one frame") as result:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from geomlib.cli.console import stdout
-from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
+from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_files
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -43,8 +43,8 @@ def inspect(
     Example: geomlib inspect agipd.geom -o agipd.png
     """
     check_output(output, _SUFFIXES)
-    geometry = read_geometry_file(file, quad_positions, invert)
-    other = None if compare is None else read_geometry_file(compare, quad_positions, invert)
+    files = [file] if compare is None else [file, compare]
+    geometry, *others = read_geometry_files(files, quad_positions, invert)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,10 +53,10 @@ def inspect(
     figure = Figure(figsize=(9, 9), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    if other is None:
-        geometry.inspect(ax=axes, units=units.value)
+    if others:
+        geometry.compare(others[0], ax=axes, units=units.value)
     else:
-        geometry.compare(other, ax=axes, units=units.value)
+        geometry.inspect(ax=axes, units=units.value)
     with replacing(output) as temporary:
         figure.savefig(temporary, format=output.suffix[1:].lower(), dpi=dpi)
     stdout().print(f"{output}", markup=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,22 +54,45 @@ def read_geometry_file(
     path: Path, quad_positions: str | None = None, invert: bool = False
 ) -> Geometry:
     """Read a geometry file, with the options given on the command line."""
+    return _read(path, _given(quad_positions, invert))
+
+
+def read_geometry_files(
+    paths: Sequence[Path], quad_positions: str | None = None, invert: bool = False
+) -> list[Geometry]:
+    """Read geometry files of possibly different formats: an option is for those that have it."""
+    from geomlib.formats.registry import format_of
+
+    given = _given(quad_positions, invert)
+    known = [format_of(path).read_options() for path in paths]
+    nobodys = given.keys() - set().union(*known)
+    return [
+        _read(path, {name: given[name] for name in given if name in names | nobodys})
+        for path, names in zip(paths, known, strict=True)
+    ]
+
+
+def _given(quad_positions: str | None, invert: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {"invert": True} if invert else {}
+    if quad_positions is not None:
+        options["quad_positions"] = parse_quad_positions(quad_positions)
+    return options
+
+
+def _read(path: Path, options: dict[str, Any]) -> Geometry:
     from geomlib.formats import read_geometry
 
-    options: dict[str, Any] = {"invert": True} if invert else {}
-    if quad_positions is None:
-        try:
-            return read_geometry(path, **options)
-        except GeometryFileError as problem:
-            if "quad_positions" not in problem.message:
-                raise
-            raise GeometryFileError(
-                "the file has no quadrant positions; give them: --quad-positions "
-                "'X,Y X,Y X,Y X,Y', in millimetres",
-                path=path,
-                key=problem.key,
-            ) from problem
-    return read_geometry(path, quad_positions=parse_quad_positions(quad_positions), **options)
+    try:
+        return read_geometry(path, **options)
+    except GeometryFileError as problem:
+        if "quad_positions" in options or "quad_positions" not in problem.message:
+            raise
+        raise GeometryFileError(
+            "the file has no quadrant positions; give them: --quad-positions "
+            "'X,Y X,Y X,Y X,Y', in millimetres",
+            path=path,
+            key=problem.key,
+        ) from problem
 
 
 def check_output(path: Path, suffixes: tuple[str, ...], hint: str = "") -> str:

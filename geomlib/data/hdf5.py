@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryError, GeometryFileError, system_error
 
 if TYPE_CHECKING:
     import h5py
@@ -24,18 +24,19 @@ def open_hdf5(path: str | PathLike[str]) -> Iterator[h5py.File]:
 
     Raises
     ------
-    OSError
-        If there is no such file, or it may not be read.
     GeometryFileError
-        If it is damaged or no HDF5 file.
+        If there is no such file, it may not be read, is damaged or no HDF5 file.
     """
     import h5py
 
     with suppress(ImportError):
         # Where it is installed, it brings the compression filters that detector files use.
         import_module("hdf5plugin")
-    with Path(path).open("rb"):
-        pass  # h5py's message for a missing or forbidden file does not say which
+    try:
+        with Path(path).open("rb"):
+            pass  # h5py's message for a missing or forbidden file does not say which
+    except OSError as error:
+        raise system_error(error, path, "read") from error
     try:
         file = h5py.File(path, "r")
     except OSError as error:

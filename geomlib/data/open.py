@@ -11,7 +11,7 @@ from geomlib.data.euxfel import is_euxfel, open_euxfel
 from geomlib.data.hdf5 import get_dataset, open_hdf5
 from geomlib.data.stack import FrameStack
 from geomlib.detector import Detector
-from geomlib.errors import GeometryFileError
+from geomlib.errors import GeometryError, GeometryFileError, system_error
 from geomlib.geometry import Geometry
 
 StrPath = str | os.PathLike[str]
@@ -43,11 +43,16 @@ def open_frames(
 
     Raises
     ------
-    OSError
-        If a file does not exist or may not be read.
     GeometryFileError
-        If a file holds nothing that fits; the message lists what it holds.
+        If a file cannot be read, or holds nothing that fits; the message lists what it holds.
+    GeometryError
+        If `geometry` is something else.
     """
+    if not isinstance(geometry, Geometry | Detector):
+        raise GeometryError(
+            f"geometry must be a Geometry or a Detector, not {type(geometry).__name__}: it says "
+            "how the axes of the data are to be understood"
+        )
     hint = geometry.data_path if isinstance(geometry, Geometry) else None
     detector = geometry.detector if isinstance(geometry, Geometry) else geometry
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
@@ -99,6 +104,16 @@ def _run_files(paths: Sequence[Path], given: Sequence[StrPath]) -> list[Path]:
 
 def _kind(path: Path) -> str:
     """Recognise a file by its first bytes."""
+    try:
+        kind = _kind_by_content(path)
+    except OSError as error:
+        raise system_error(error, path, "read") from error
+    if kind is None:
+        raise GeometryFileError("neither HDF5 (.h5, .cxi, .nxs) nor .npy nor .npz", path=path)
+    return kind
+
+
+def _kind_by_content(path: Path) -> str | None:
     with path.open("rb") as file:
         start = file.read(8)
         if start.startswith(b"\x93NUMPY"):
@@ -113,4 +128,4 @@ def _kind(path: Path) -> str:
             offset = max(512, 2 * offset)
             file.seek(offset)
             start = file.read(8)
-    raise GeometryFileError("neither HDF5 (.h5, .cxi, .nxs) nor .npy nor .npz", path=path)
+    return None

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.assemble import fill_value
+from geomlib.assembly.fill import fill_value
 from geomlib.data.axes import Axes
 from geomlib.data.hdf5 import open_hdf5
 from geomlib.detector import IntArray
@@ -116,7 +116,7 @@ class FrameStack:
         """Modules that have no data in any frame."""
         return tuple(sorted(set(range(self.shape[1])) - set(self.modules)))
 
-    def present(self, frames: Sequence[int]) -> npt.NDArray[np.bool_]:
+    def present(self, frames: Sequence[int] | IntArray) -> npt.NDArray[np.bool_]:
         """Tell which modules have data in each of some frames, shape (frames, modules)."""
         numbers = self._numbers(frames)
         out = np.zeros((len(numbers), self.shape[1]), dtype=bool)
@@ -125,28 +125,87 @@ class FrameStack:
             out[:, part.modules] = np.asarray(there).reshape(-1, 1)
         return out
 
-    def read(self, frames: Sequence[int] | None = None, *, fill: float | None = None) -> NDArray:
-        """Read some frames, or all.
+    @overload
+    def read(self, frames: Sequence[int] | None = None, *, fill: float) -> NDArray: ...
+
+    @overload
+    def read(
+        self, frames: Sequence[int] | None = None, *, fill: None = None
+    ) -> NDArray | dict[int, NDArray]: ...
+
+    def read(
+        self, frames: Sequence[int] | None = None, *, fill: float | None = None
+    ) -> NDArray | dict[int, NDArray]:
+        """Read some frames, or all, as `assemble_data` takes them.
+
+        Modules without data are NaN. Whole numbers have no NaN: of those, modules that have no
+        data in any of the frames are left out, unless `fill` says what they are to be.
 
         Parameters
         ----------
         frames : sequence of int, optional
             Frame numbers; a range is best. Default: all.
         fill : float, optional
-            For modules that have no data; default NaN, or 0 in whole numbers.
+            Value for modules that have no data.
 
         Returns
         -------
         ndarray, shape (frames, modules, ss, fs)
+            If nothing is missing, or the data are not whole numbers, or `fill` is given.
+        dict of int to ndarray, shape (frames, ss, fs)
+            Otherwise: the modules that have data.
 
         Raises
         ------
         GeometryError
-            If a frame does not exist, or the dtype cannot hold the fill value.
+            If a frame does not exist, the dtype cannot hold the fill value, or, in whole numbers
+            and without `fill`, a module has data in some of the frames only, or none has any.
         GeometryFileError
             If a file cannot be read.
         """
         numbers = self._numbers(range(self.n_frames) if frames is None else frames)
+        if fill is not None or self.dtype.kind == "f" or not len(numbers):
+            return self._read_filled(numbers, fill)
+        present = self.present(numbers)
+        if present.all():
+            return self._read_filled(numbers, fill)
+        there = np.flatnonzero(present.any(axis=0))
+        self._check_whole(numbers, present, there)
+        return self._read_modules(numbers, there)
+
+    def _check_whole(
+        self, numbers: IntArray, present: npt.NDArray[np.bool_], there: IntArray
+    ) -> None:
+        """Refuse whole numbers with gaps that nothing could tell from zeros."""
+        advice = (
+            f"{self.dtype} cannot say so: give fill=… to read, or use reduce_frames or "
+            "assemble_frames, which leave out what is missing"
+        )
+        if not len(there):
+            raise GeometryError(f"no module has data in the frames asked for; {advice}")
+        partial = np.flatnonzero(~present[:, there].all(axis=0))
+        if len(partial):
+            module = there[partial[0]]
+            lacking = numbers[~present[:, module]]
+            raise GeometryError(
+                f"module {module} has no data in {len(lacking)} of {len(numbers)} frames "
+                f"(frame {lacking[0]} first); {advice}"
+            )
+
+    def _read_modules(self, numbers: IntArray, modules: IntArray) -> dict[int, NDArray]:
+        """Read modules that have data in all frames."""
+        out: dict[int, NDArray] = {}
+        for part in self.parts:
+            held = range(self.shape[1])[part.modules]
+            if held[0] not in modules:
+                continue
+            rows = numbers if part.rows is None else part.rows[numbers]
+            block = np.empty((len(numbers), len(held), *self.shape[2:]), dtype=self.dtype)
+            _read_part(part, rows, block, 0)
+            out.update((module, block[:, place]) for place, module in enumerate(held))
+        return dict(sorted(out.items()))
+
+    def _read_filled(self, numbers: IntArray, fill: float | None) -> NDArray:
         out = np.empty((len(numbers), *self.shape[1:]), dtype=self.dtype)
         value = fill_value(fill, self.dtype)
         uncovered = np.ones(self.shape[1], dtype=bool)
@@ -173,7 +232,8 @@ class FrameStack:
         max_bytes : int
             Size of a chunk; at least one frame is read.
         fill : float, optional
-            As in `read`.
+            Value for modules that have no data, which `present` tells from data; default NaN, or 0
+            in whole numbers.
 
         Yields
         ------
@@ -182,20 +242,21 @@ class FrameStack:
         data : ndarray, shape (n, modules, ss, fs)
         """
         frames = range(self.n_frames) if frames is None else frames
+        numbers = self._numbers(frames)
         step = max(1, int(max_bytes) // max(self.frame_bytes, 1))
-        for start in range(0, len(frames), step):
-            numbers = frames[start : start + step]
-            yield numbers, self.read(numbers, fill=fill)
+        for start in range(0, len(numbers), step):
+            chunk = slice(start, start + step)
+            yield frames[chunk], self._read_filled(numbers[chunk], fill)
 
-    def _numbers(self, frames: Sequence[int]) -> IntArray:
-        numbers = np.asarray(frames, dtype=np.int64)
+    def _numbers(self, frames: Sequence[int] | IntArray) -> IntArray:
+        given = np.asarray(frames)
+        expected = f"frames must be a sequence of whole numbers from 0 to {self.n_frames - 1}"
+        if given.ndim != 1 or (len(given) and given.dtype.kind not in "iu"):
+            raise GeometryError(f"{expected}, not {frames!r}")
+        numbers = given.astype(np.int64)
         wrong = (numbers < 0) | (numbers >= self.n_frames)
-        if numbers.ndim != 1 or wrong.any():
-            given = numbers[wrong][0] if numbers.ndim == 1 else f"of shape {numbers.shape}"
-            raise GeometryError(
-                f"no frame {given}: frames must be a sequence of numbers from 0 to "
-                f"{self.n_frames - 1}"
-            )
+        if wrong.any():
+            raise GeometryError(f"no frame {numbers[wrong][0]}: {expected}")
         return numbers
 
     def __repr__(self) -> str:

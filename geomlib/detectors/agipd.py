@@ -7,8 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import Detector, Motors, Quadrants, grid_tiles, seams
-from geomlib.detectors.common import pair, quadrant_array, warn_about_unit
+from geomlib.detectors.common import (
+    QUADRANT_MODULE_NAMES,
+    QUADRANT_MODULES,
+    gap_length,
+    length_unit,
+    pair,
+    quadrant_array,
+    warn_about_unit,
+)
 from geomlib.geometry import Geometry
 
 #: Pixel pitch, metres.
@@ -39,13 +48,12 @@ def _detector(name: str, n_modules: int, **extra: object) -> Detector:
     )
 
 
-_QUADRANTS = tuple(tuple(range(q, q + 4)) for q in range(0, 16, 4))
 AGIPD_1M = _detector(
     "AGIPD-1M",
     16,
-    module_names=tuple(f"Q{m // 4 + 1}M{m % 4 + 1}" for m in range(16)),
-    quadrants=Quadrants(_QUADRANTS, "first", PITCH),
-    motors=Motors(_QUADRANTS, _MOTOR_AXES),
+    module_names=QUADRANT_MODULE_NAMES,
+    quadrants=Quadrants(QUADRANT_MODULES, "first", PITCH),
+    motors=Motors(QUADRANT_MODULES, _MOTOR_AXES),
 )
 AGIPD_500K = _detector("AGIPD-500K", 8)
 
@@ -80,16 +88,17 @@ def agipd_1m(
     Raises
     ------
     GeometryError
-        If the positions are not four pairs of finite numbers.
+        If the positions are not four pairs of finite numbers, or a length is not a number.
 
     Warns
     -----
     GeometryWarning
         If the positions look as if they were in another unit.
     """
+    unit = length_unit(unit)
     quads = quadrant_array(quad_positions) * unit
-    tile_step = TILE_SS * PITCH + asic_gap * unit
-    module_step = TILE_FS * PITCH + panel_gap * unit
+    tile_step = TILE_SS * PITCH + checks.number("asic_gap", asic_gap) * unit
+    module_step = TILE_FS * PITCH + checks.number("panel_gap", panel_gap) * unit
     corners, ss, fs = (np.zeros((128, 3)) for _ in range(3))
     for tile in range(AGIPD_1M.n_tiles):
         module, number = divmod(tile, TILES_A_MODULE)
@@ -132,10 +141,11 @@ def agipd_500k(
     Raises
     ------
     GeometryError
-        If `origin` or `panel_gap` is not a pair of finite numbers.
+        If `origin` or `panel_gap` is not a pair of finite numbers, or a length is not a number.
     """
+    unit = length_unit(unit)
     beam = pair("origin", origin) * unit
-    tile_gap = 2 * PITCH if asic_gap is None else asic_gap * unit
+    tile_gap = gap_length("asic_gap", asic_gap, unit, 2 * PITCH)
     gap_x, gap_y = (
         np.array([16, 30]) * PITCH if panel_gap is None else pair("panel_gap", panel_gap) * unit
     )

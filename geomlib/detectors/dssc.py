@@ -6,7 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.detector import Detector, Quadrants, grid_tiles
-from geomlib.detectors.common import quadrant_array, warn_about_unit
+from geomlib.detectors.common import (
+    QUADRANT_MODULE_NAMES,
+    QUADRANT_MODULES,
+    gap_length,
+    length_unit,
+    quadrant_array,
+    warn_about_unit,
+)
 from geomlib.geometry import Geometry
 
 #: Width of a hexagon, the pitch along fast scan, metres.
@@ -21,8 +28,8 @@ DSSC_1M = Detector(
     grid_tiles(16, (TILE_SS, TILE_FS), [(0, 0), (0, 1)]),
     (PITCH_SS, PITCH_FS),
     pixel_shape="hexagon",
-    module_names=tuple(f"Q{m // 4 + 1}M{m % 4 + 1}" for m in range(16)),
-    quadrants=Quadrants(tuple(tuple(range(q, q + 4)) for q in range(0, 16, 4)), "low", 1e-3),
+    module_names=QUADRANT_MODULE_NAMES,
+    quadrants=Quadrants(QUADRANT_MODULES, "low", 1e-3),
 )
 
 #: Direction of (fs along x, ss along y) in each quadrant.
@@ -59,16 +66,17 @@ def dssc_1m(
     Raises
     ------
     GeometryError
-        If the positions are not four pairs of finite numbers.
+        If the positions are not four pairs of finite numbers, or a length is not a number.
 
     Warns
     -----
     GeometryWarning
         If the positions look as if they were in another unit.
     """
+    unit = length_unit(unit)
     quads = quadrant_array(quad_positions) * unit
-    tile_gap = 2e-3 if asic_gap is None else asic_gap * unit
-    module_gap = 4e-3 if panel_gap is None else panel_gap * unit
+    tile_gap = gap_length("asic_gap", asic_gap, unit, 2e-3)
+    module_gap = gap_length("panel_gap", panel_gap, unit, 4e-3)
     width, height = TILE_FS * PITCH_FS, TILE_SS * PITCH_SS
     corners, ss, fs = (np.zeros((DSSC_1M.n_tiles, 3)) for _ in range(3))
     for tile in range(DSSC_1M.n_tiles):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.detector import Detector, grid_tiles, seams
-from geomlib.detectors.common import pair, point
+from geomlib.detectors.common import gap_length, length_unit, pair, point
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -63,8 +63,9 @@ def epix100(
     Raises
     ------
     GeometryError
-        If only one of `top` and `bottom` is given.
+        If only one of `top` and `bottom` is given, or something is not a number.
     """
+    unit = length_unit(unit)
     geometry = _from_origin(EPIX100, origin, asic_gap, unit)
     if (top is None) != (bottom is None):
         raise GeometryError("give both top and bottom, or neither")
@@ -98,8 +99,13 @@ def epix10k(
     Returns
     -------
     Geometry
+
+    Raises
+    ------
+    GeometryError
+        If `origin` is not a pair of finite numbers, or a length is not a number.
     """
-    return _from_origin(EPIX10K, origin, asic_gap, unit)
+    return _from_origin(EPIX10K, origin, asic_gap, length_unit(unit))
 
 
 def _from_origin(
@@ -107,7 +113,7 @@ def _from_origin(
 ) -> Geometry:
     pitch = detector.pixel_size[0]
     assert detector.wide_edges is not None
-    gap = 2 * detector.wide_edges.max() * pitch if asic_gap is None else asic_gap * unit
+    gap = gap_length("asic_gap", asic_gap, unit, 2 * detector.wide_edges.max() * pitch)
     beam = pair("origin", origin) * unit
     height, width = detector.tile_shapes[0] * pitch
     corners = np.zeros((4, 3))

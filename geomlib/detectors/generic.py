@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.detector import Detector, FloatArray
+from geomlib import checks
+from geomlib.detector import MAX_PIXELS, Detector, FloatArray
 from geomlib.detectors.common import points
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -53,18 +54,21 @@ def generic(
     Raises
     ------
     GeometryError
-        If the tiles do not fill whole modules, or a vector has no length.
+        If an argument is not as described, the tiles do not fill whole modules, or the directions
+        of a tile are parallel or have no length.
     """
     places = points("corners", corners)
     n = len(places)
-    if tiles_per_module < 1 or n % tiles_per_module:
+    tiles_per_module = checks.integer("tiles_per_module", tiles_per_module, 1)
+    if n % tiles_per_module:
         raise GeometryError(
             f"tiles_per_module={tiles_per_module} does not divide the {n} tiles of corners"
         )
-    if stacked not in ("ss", "fs"):
-        raise GeometryError(f"stacked must be 'ss' or 'fs', not {stacked!r}")
-    n_ss, n_fs = tile_shape
-    pitch = np.broadcast_to(np.asarray(pixel_size, dtype=np.float64), 2)
+    if not isinstance(stacked, str) or stacked not in ("ss", "fs"):
+        raise GeometryError(f"stacked must be 'ss' or 'fs', not {checks.shown(stacked)}")
+    # At most so many that bounds stay whole numbers of 64 bits.
+    n_ss, n_fs = checks.integers("tile_shape", tile_shape, 1, MAX_PIXELS, count=2)
+    pitch = np.broadcast_to(checks.array("pixel_size", pixel_size, (), (2,)), 2)
     module, number = np.divmod(np.arange(n), tiles_per_module)
     row = number if stacked == "ss" else np.zeros_like(number)
     column = number if stacked == "fs" else np.zeros_like(number)
@@ -82,10 +86,15 @@ def generic(
 
 
 def _directions(name: str, vectors: npt.ArrayLike, n: int) -> FloatArray:
-    array = np.asarray(vectors, dtype=np.float64)
+    array = checks.numbers(name, vectors, finite=False)
     if array.shape not in ((3,), (n, 3)):
-        raise GeometryError(f"{name} must be one vector (x, y, z), or {n} of them, got {vectors!r}")
-    length = np.linalg.norm(array, axis=-1, keepdims=True)
-    if not np.isfinite(array).all() or not (length > 0).all():
-        raise GeometryError(f"{name} must be vectors of finite, positive length, got {vectors!r}")
+        raise GeometryError(
+            f"{name} must be one vector (x, y, z), or {n} of them, got {checks.shown(vectors)}"
+        )
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(array, axis=-1, keepdims=True)
+    if not np.isfinite(length).all() or not (length > 0).all():
+        raise GeometryError(
+            f"{name} must be vectors of finite, positive length, got {checks.shown(vectors)}"
+        )
     return np.broadcast_to(array / length, (n, 3))

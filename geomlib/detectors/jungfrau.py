@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.detector import Detector, Motors, grid_tiles, seams
-from geomlib.detectors.common import points
+from geomlib import checks
+from geomlib.detector import Detector, FloatArray, Motors, grid_tiles, seams
+from geomlib.detectors.common import length_unit, points
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -67,18 +68,14 @@ def jungfrau(
     Raises
     ------
     GeometryError
-        If there is not one orientation of ±1 a module.
+        If there is not one orientation of ±1 a module, or a length is not a number.
     """
     # In pixels up to the last step: whole numbers stay exact.
-    origins = points("positions", positions) * (unit / PITCH)
+    scale = length_unit(unit) / PITCH
+    origins = points("positions", positions) * scale
     n = len(origins)
-    signs = np.ones((n, 2)) if orientations is None else np.asarray(orientations, dtype=float)
-    if signs.shape != (n, 2) or not np.isin(signs, (-1, 1)).all():
-        raise GeometryError(
-            f"orientations must be {n} pairs (sx, sy) of +1 or -1, one a module, "
-            f"got {orientations!r}"
-        )
-    gap = asic_gap * (unit / PITCH)
+    signs = _signs(orientations, n)
+    gap = checks.number("asic_gap", asic_gap) * scale
     step = TILE + gap
     size = np.array([4, 2]) * step - gap
     start = origins.copy()
@@ -93,3 +90,18 @@ def jungfrau(
     return Geometry(
         jungfrau_detector(n), corners.reshape(-1, 3) * PITCH, ss.reshape(-1, 3), fs.reshape(-1, 3)
     )
+
+
+def _signs(orientations: Sequence[Sequence[int]] | None, n: int) -> FloatArray:
+    if orientations is None:
+        return np.ones((n, 2))
+    try:
+        signs = checks.array("orientations", orientations, (n, 2))
+    except GeometryError:
+        signs = np.zeros((n, 2))
+    if not np.isin(signs, (-1, 1)).all():
+        raise GeometryError(
+            f"orientations must be {n} pairs (sx, sy) of +1 or -1, one a module, "
+            f"got {checks.shown(orientations)}"
+        )
+    return signs

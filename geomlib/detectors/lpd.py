@@ -7,8 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import Detector, Quadrants, grid_tiles
-from geomlib.detectors.common import points, quadrant_array, warn_about_unit
+from geomlib.detectors.common import (
+    QUADRANT_MODULE_NAMES,
+    QUADRANT_MODULES,
+    gap_length,
+    length_unit,
+    points,
+    quadrant_array,
+    warn_about_unit,
+)
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -25,8 +34,8 @@ LPD_1M = Detector(
     (16, 256, 256),
     grid_tiles(16, (TILE_SS, TILE_FS), _TILE_ORDER),
     (PITCH, PITCH),
-    module_names=tuple(f"Q{m // 4 + 1}M{m % 4 + 1}" for m in range(16)),
-    quadrants=Quadrants(tuple(tuple(range(q, q + 4)) for q in range(0, 16, 4)), "high", 1e-3),
+    module_names=QUADRANT_MODULE_NAMES,
+    quadrants=Quadrants(QUADRANT_MODULES, "high", 1e-3),
 )
 
 
@@ -68,16 +77,17 @@ def lpd_1m(
     Raises
     ------
     GeometryError
-        If the positions are not four pairs of finite numbers.
+        If the positions are not four pairs of finite numbers, or a length is not a number.
 
     Warns
     -----
     GeometryWarning
         If the positions look as if they were in another unit.
     """
+    unit = length_unit(unit)
     quads = quadrant_array(quad_positions) * unit
-    tile_gap = 4 * PITCH if asic_gap is None else asic_gap * unit
-    module_gap = 4 * PITCH if panel_gap is None else panel_gap * unit
+    tile_gap = gap_length("asic_gap", asic_gap, unit, 4 * PITCH)
+    module_gap = gap_length("panel_gap", panel_gap, unit, 4 * PITCH)
     tile_step = np.array([TILE_FS * PITCH + tile_gap, TILE_SS * PITCH + tile_gap])
     module_step = np.array(
         [256 * PITCH + tile_gap + module_gap, 256 * PITCH + 7 * tile_gap + module_gap]
@@ -131,15 +141,18 @@ def lpd_mini(
     Raises
     ------
     GeometryError
-        If there is not one rotation a position.
+        If there is not one rotation a position, or a length is not a number.
     """
+    unit = length_unit(unit)
     origins = points("positions", positions) * unit
-    angles = np.zeros(len(origins)) if rotations is None else np.asarray(rotations, dtype=float)
-    if angles.shape != (len(origins),) or not np.isfinite(angles).all():
+    n = len(origins)
+    try:
+        angles = checks.array("rotations", np.zeros(n) if rotations is None else rotations, (n,))
+    except GeometryError:
         raise GeometryError(
-            f"rotations must be {len(origins)} angles in degrees, one a module, got {rotations!r}"
-        )
-    gap = 2e-3 if asic_gap is None else asic_gap * unit
+            f"rotations must be {n} angles in degrees, one a module, got {checks.shown(rotations)}"
+        ) from None
+    gap = gap_length("asic_gap", asic_gap, unit, 2e-3)
     width, height = TILE_FS * PITCH, TILE_SS * PITCH
     sin, cos = np.sin(np.radians(angles)), np.cos(np.radians(angles))
     zero = np.zeros_like(sin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import Detector, grid_tiles
 from geomlib.detectors.common import point
 from geomlib.errors import GeometryError
@@ -51,15 +52,16 @@ def pnccd(
     Raises
     ------
     GeometryError
-        If only one of `top` and `bottom` is given.
+        If only one of `top` and `bottom` is given, or something is not a number.
     """
     if (top is None) != (bottom is None):
         raise GeometryError("give both top and bottom, or neither")
     if top is not None and bottom is not None:
         corners = np.stack([point("top", top), point("bottom", bottom)])
     else:
+        half = checks.number("gap", gap) / 2
         low_x = -TILE_FS // 2 * PITCH
-        corners = np.array([[low_x, gap / 2 + TILE_SS * PITCH, 0], [low_x, -gap / 2, 0]])
+        corners = np.array([[low_x, half + TILE_SS * PITCH, 0], [low_x, -half, 0]])
         corners[0] += point("top_offset", top_offset)
         corners[1] += point("bottom_offset", bottom_offset)
     return Geometry(PNCCD, corners, np.array([[0, -PITCH, 0]] * 2), np.array([[PITCH, 0, 0]] * 2))

@@ -20,7 +20,7 @@ from geomlib.detector import Detector, FloatArray, default_groups
 from geomlib.detectors.common import quadrant_array, warn_about_unit
 from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
 from geomlib.detectors.lpd import LPD_1M
-from geomlib.errors import GeometryError, GeometryFileError, warn
+from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
 from geomlib.geometry import Geometry
 from geomlib.metadata import Source
 
@@ -243,10 +243,12 @@ def _nominal_offsets(detector: Detector) -> FloatArray:
 
 def _inverted_message(path: str, invert: bool) -> str:
     if invert:
-        return f"{path}: inverted, the tiles run the wrong way; read it without invert=True"
+        return (
+            f"{path}: inverted, the tiles run the wrong way; read it without invert=True (--invert)"
+        )
     return (
         f"{path}: the tiles run the wrong way: the positions seem to count downwards and to the "
-        "right, as in the first files for LPD; read it with invert=True"
+        "right, as in the first files for LPD; read it with invert=True (--invert)"
     )
 
 
@@ -271,6 +273,21 @@ def _stacked_tiles(geometry: Geometry) -> str:
 
 
 # -- Reading HDF5 that is not to be trusted -------------------------------------------------
+
+
+def is_euxfel_geometry(path: str | PathLike[str]) -> bool:
+    """Tell whether an HDF5 file has positions of modules, or is too damaged to tell."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            quadrant = file.get("Q1", getlink=True)
+            if not isinstance(quadrant, h5py.HardLink):
+                return False
+            group = file["Q1"]
+            return isinstance(group, h5py.Group) and group.get("M1", getlink=True) is not None
+    except (OSError, RuntimeError, KeyError, ValueError):
+        return True  # `read_euxfel` says what is wrong with it
 
 
 def _recognise(file: h5py.File, path: str) -> Detector:
@@ -334,8 +351,8 @@ def _read_file(
             own = _quadrant_positions(file, path) if quads is None else quads
     except GeometryFileError:
         raise
-    except FileNotFoundError:
-        raise GeometryFileError("there is no such file", path=path) from None
+    except FileNotFoundError as err:
+        raise system_error(err, path, "read") from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
         # What h5py raises for damaged files depends on the damage.
         raise GeometryFileError(f"not a readable HDF5 file ({err})", path=path) from err

@@ -6,7 +6,6 @@ file looks at its suffix and first bytes only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,20 +15,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from geomlib.detector import Detector
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryError, GeometryFileError, system_error
+from geomlib.formats.crystfel.connect import is_crystfel
 from geomlib.geometry import Geometry
 
 #: How much of a file `Format.recognise` is given.
 FIRST_BYTES = 65536
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# A key of a panel in a text file; geometries begin with comments and top-level keys, so all of the
-# first bytes count.
-_CRYSTFEL_LINE = re.compile(
-    rb"^[ \t]*(?:[^;=/\s]+[ \t]*/)?"
-    rb"(?:(?:min|max)_(?:fs|ss)|corner_[xy]|clen|coffset|photon_energy|adu_per_(?:eV|photon)|dim\d)"
-    rb"[ \t]*=",
-    re.MULTILINE,
-)
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,8 @@ class Format:
         Whether its files are text.
     suffix_decides : bool
         Whether a suffix alone says that a file is to be written in this format.
+    write_options : str, optional
+        ``"module:name"`` of what has the writer's options as its parameters, if not the writer.
     """
 
     name: str
@@ -61,30 +55,33 @@ class Format:
     writer: str
     text: bool
     suffix_decides: bool = True
+    write_options: str | None = None
 
     def read(
         self, path: str | PathLike[str], *, detector: Detector | str | None = None, **options: Any
     ) -> Geometry:
         """Read a geometry from a file of this format."""
-        reader = _load(self.reader)
-        self._check_options(reader, "read", options)
-        return cast(Geometry, reader(path, detector=detector, **options))
+        self._check_options("read", path, options, self.read_options())
+        return cast(Geometry, _load(self.reader)(path, detector=detector, **options))
+
+    def read_options(self) -> set[str]:
+        """Names of the options of the reader."""
+        return _keywords(_load(self.reader)) - {"detector"}
 
     def write(self, geometry: Geometry, path: str | PathLike[str], **options: Any) -> None:
         """Write a geometry to a file of this format."""
         writer = _load(self.writer)
-        self._check_options(writer, "write", options)
+        takes = writer if self.write_options is None else _load(self.write_options)
+        self._check_options("write", path, options, _keywords(takes))
         writer(geometry, path, **options)
 
     def _check_options(
-        self, function: Callable[..., object], verb: str, options: dict[str, Any]
+        self, verb: str, path: str | PathLike[str], options: dict[str, Any], known: set[str]
     ) -> None:
-        parameters = signature(function).parameters.values()
-        known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "detector"]
-        if unknown := sorted(set(options) - set(known)):
-            has = f"the options are {', '.join(known)}" if known else "there are no options"
-            raise GeometryError(
-                f"to {verb} {self.name!r} files there is no option {unknown[0]!r}; {has}"
+        if unknown := sorted(set(options) - known):
+            has = f"the options are {', '.join(sorted(known))}" if known else "there are no options"
+            raise GeometryFileError(
+                f"to {verb} {self.name!r} files there is no option {unknown[0]!r}; {has}", path=path
             )
 
 
@@ -119,7 +116,7 @@ def format_named(name: str) -> Format:
     """
     fmt = _FORMATS.get(name)
     if fmt is None:
-        raise GeometryError(f"format={name!r} is not known; there are {_known()}")
+        raise GeometryError(f"format={name!r} is not known; there are {known_formats()}")
     return fmt
 
 
@@ -160,9 +157,7 @@ def read_geometry(
     >>> geom = geomlib.read_geometry("agipd.geom")  # doctest: +SKIP
     """
     chosen = None if format is None else format_named(format)
-    file = Path(path)
-    first = _first_bytes(file)
-    return (chosen or _recognise(file, first)).read(path, detector=detector, **options)
+    return (chosen or format_of(path)).read(path, detector=detector, **options)
 
 
 def write_geometry(
@@ -193,9 +188,14 @@ def write_geometry(
     fmt.write(geometry, path, **options)
 
 
+def formats_of_suffix(suffix: str) -> list[Format]:
+    """Every format whose files have a suffix."""
+    return [fmt for fmt in formats() if suffix.lower() in fmt.suffixes]
+
+
 def _format_to_write(path: Path) -> Format:
     suffix = path.suffix.lower()
-    fitting = [fmt for fmt in formats() if suffix in fmt.suffixes]
+    fitting = formats_of_suffix(suffix)
     if len(fitting) == 1 and fitting[0].suffix_decides:
         return fitting[0]
     if fitting:
@@ -205,7 +205,7 @@ def _format_to_write(path: Path) -> Format:
         )
     ending = f"the suffix {suffix!r}" if suffix else "a name without a suffix"
     raise GeometryError(
-        f"{ending} does not say how to write {fspath(path)!r}; give format=…: {_known()}"
+        f"{ending} does not say how to write {fspath(path)!r}; give format=…: {known_formats()}"
     )
 
 
@@ -213,15 +213,22 @@ def _first_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             first = file.read(FIRST_BYTES)
-    except FileNotFoundError as error:
-        raise GeometryFileError("there is no such file", path=path) from error
-    except IsADirectoryError as error:
-        raise GeometryFileError("is a folder; expected a geometry file", path=path) from error
     except OSError as error:
-        raise GeometryFileError(f"cannot be read: {error.strerror or error}", path=path) from error
+        raise system_error(error, path, "read") from error
     if not first.strip():
         raise GeometryFileError("is empty; expected a geometry", path=path)
     return first
+
+
+def format_of(path: str | PathLike[str]) -> Format:
+    """Recognise the format of a file, by its content.
+
+    Raises
+    ------
+    GeometryFileError
+        If the file cannot be read or holds no geometry.
+    """
+    return _recognise(Path(path), _first_bytes(Path(path)))
 
 
 def _recognise(path: Path, first: bytes) -> Format:
@@ -231,8 +238,14 @@ def _recognise(path: Path, first: bytes) -> Format:
     for fmt in formats():
         if path.suffix.lower() in fmt.suffixes and fmt.text and _is_text(first):
             return fmt
+    if first.startswith(_HDF5_SIGNATURE):
+        raise GeometryFileError(
+            "no geometry that is known in this HDF5 file: those of European XFEL have /Q1/M1",
+            path=path,
+        )
     raise GeometryFileError(
-        f"no geometry that is known: found {_describe(first)}; known are {_known()}", path=path
+        f"no geometry that is known: found {_describe(first)}; known are {known_formats()}",
+        path=path,
     )
 
 
@@ -241,16 +254,22 @@ def _is_text(first: bytes) -> bool:
 
 
 def _describe(first: bytes) -> str:
-    if first.startswith(_HDF5_SIGNATURE):
-        return "an HDF5 file without a geometry"
     if not _is_text(first):
         return f"binary data that begins with {first[:8]!r}"
     line = first.strip().splitlines()[0][:60].decode("utf-8", "replace")
     return f"text that begins with {line!r}"
 
 
-def _known() -> str:
+def known_formats() -> str:
+    """Names and suffixes of all formats, for messages."""
     return ", ".join(f"{fmt.name!r} ({', '.join(fmt.suffixes)})" for fmt in formats())
+
+
+def _keywords(function: Callable[..., object]) -> set[str]:
+    """Names of the options of a reader or writer, or of the fields of a class of options."""
+    parameters = signature(function).parameters.values()
+    whole = isinstance(function, type)
+    return {p.name for p in parameters if whole or p.kind is p.KEYWORD_ONLY}
 
 
 def _load(place: str) -> Callable[..., object]:
@@ -258,22 +277,23 @@ def _load(place: str) -> Callable[..., object]:
     return cast(Callable[..., object], getattr(import_module(module), name))
 
 
-def _is_crystfel(path: Path, first: bytes) -> bool:
-    return _is_text(first) and _CRYSTFEL_LINE.search(first) is not None
-
-
 def _is_euxfel(path: Path, first: bytes) -> bool:
-    return first.startswith(_HDF5_SIGNATURE)
+    if not first.startswith(_HDF5_SIGNATURE):
+        return False
+    from geomlib.formats.euxfel import is_euxfel_geometry
+
+    return is_euxfel_geometry(path)
 
 
 register(
     Format(
         "crystfel",
         (".geom",),
-        _is_crystfel,
+        is_crystfel,
         "geomlib.formats.crystfel.read:read_crystfel",
         "geomlib.formats.crystfel.write:write_crystfel",
         text=True,
+        write_options="geomlib.formats.crystfel.options:Options",
     )
 )
 register(

@@ -1,80 +1,40 @@
-"""Fill an image from module data through a table: for each image pixel, a data pixel or none."""
+"""Fill an array through a table: for each of its pixels, a pixel of another array or none."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from geomlib.kernels.compile import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def gather(
-    stack: npt.NDArray[np.generic],
+    source: npt.NDArray[Any],
     table: npt.NDArray[np.int32],
-    image: npt.NDArray[np.generic],
-    fill: np.generic,
-    first: int,
-    last: int,
+    target: npt.NDArray[Any],
+    fill: Any,
     low: int,
     high: int,
 ) -> None:
-    """Fill rows ``low`` … ``high`` of the images of frames ``first`` … ``last``.
+    """Fill rows ``low`` … ``high`` of one frame.
 
     Parameters
     ----------
-    stack : ndarray, shape (frames, modules, ss, fs)
-        Module data.
-    table : ndarray of int32, shape (y, x, 3)
-        Module, ss and fs of the data pixel for each image pixel; module -1 for none.
-    image : ndarray, shape (frames, y, x)
+    source : ndarray, shape (n,)
+        The pixels to take from.
+    table : ndarray of int32, shape (rows, columns)
+        For each pixel of the target the index of one in the source; -1 for none.
+    target : ndarray, shape (rows, columns)
         The output; values are converted to its dtype.
     fill : scalar
-        Value of pixels without data, in the dtype of the image.
-    first, last : int
-        Range of frames, the last one excluded.
+        Value of pixels without a source, in the dtype of the target.
     low, high : int
-        Range of image rows, the last one excluded.
+        Range of rows, the last one excluded.
     """
-    for frame in range(first, last):
-        for y in range(low, high):
-            for x in range(table.shape[1]):
-                module = table[y, x, 0]
-                if module < 0:
-                    image[frame, y, x] = fill
-                else:
-                    image[frame, y, x] = stack[frame, module, table[y, x, 1], table[y, x, 2]]
-
-
-@njit(nogil=True, cache=True)
-def scatter_back(
-    image: npt.NDArray[np.generic],
-    table: npt.NDArray[np.int32],
-    stack: npt.NDArray[np.generic],
-    fill: np.generic,
-    first: int,
-    last: int,
-) -> None:
-    """Fill module data of frames ``first`` … ``last`` from images.
-
-    Parameters
-    ----------
-    image : ndarray, shape (frames, y, x)
-        Assembled frames.
-    table : ndarray of int32, shape (modules, ss, fs, 2)
-        Row and column of the image pixel for each data pixel; row -1 for none.
-    stack : ndarray, shape (frames, modules, ss, fs)
-        The output.
-    fill : scalar
-        Value of data pixels outside the image, in the dtype of the stack.
-    first, last : int
-        Range of frames, the last one excluded.
-    """
-    for frame in range(first, last):
-        for m in range(table.shape[0]):
-            for s in range(table.shape[1]):
-                for f in range(table.shape[2]):
-                    y = table[m, s, f, 0]
-                    if y < 0:
-                        stack[frame, m, s, f] = fill
-                    else:
-                        stack[frame, m, s, f] = image[frame, y, table[m, s, f, 1]]
+    for y in range(low, high):
+        for x in range(table.shape[1]):
+            index = table[y, x]
+            target[y, x] = fill if index < 0 else source[np.uint32(index)]

@@ -16,6 +16,8 @@ PALETTE = (
     ("#dcf0fb", "#3d94c4"),
     ("#f8dccb", "#c45300"),
 )
+#: The colour map that is used unless another is asked for.
+DEFAULT_MAP = "viridis"
 #: Gaps, dead pixels and whatever else has no value.
 MISSING = (64, 64, 64, 255)
 

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
-from geomlib.assembly.plan import grid_pixel_size
+from geomlib import checks
+from geomlib.coordinates import grid_pixel_size
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError
 from geomlib.plotting.extent import padded, with_beam
@@ -89,13 +90,13 @@ def compare(
         If the tiles do not match, or `scale` is not positive.
     """
     _check_match(geometry, other)
-    unit = plot_unit(units, *grid_pixel_size(geometry))
+    unit = plot_unit(units, *grid_pixel_size(geometry.detector, geometry.tiles))
     outlines = geometry.tile_outlines()[..., :2]
     change = difference(geometry, other)
     if scale is None:
         scale = _automatic_scale(outlines, change.corners[..., :2])
-    elif not (np.isfinite(scale) and scale > 0):
-        raise GeometryError(f"scale must be a positive number or None, not {scale}")
+    else:
+        scale = checks.number("scale", scale, positive=True)
     tips = outlines + scale * change.corners[..., :2]
     both = np.concatenate([outlines, tips[:, [0, 2]]], axis=1) / unit.lengths
     low, high, beam = with_beam(both.min(axis=(0, 1)), both.max(axis=(0, 1)))

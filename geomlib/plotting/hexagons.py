@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.transforms import Affine2D, Bbox
 
+from geomlib import checks
 from geomlib.assembly import dismantle_image
 from geomlib.coordinates import tile_extent
 from geomlib.detector import HEXAGON_CORNERS, FloatArray
@@ -60,10 +61,15 @@ def hexagon_tiles(geometry: Geometry, modules: int | Sequence[int] | None) -> li
             f"rectangles"
         )
     n_modules = detector.n_modules
-    chosen = np.arange(n_modules) if modules is None else np.atleast_1d(np.asarray(modules))
+    try:
+        chosen = np.arange(n_modules) if modules is None else np.atleast_1d(np.asarray(modules))
+    except ValueError:
+        chosen = np.empty(0)
     known = np.isin(chosen, np.arange(n_modules))
     if chosen.dtype.kind not in "iu" or not len(chosen) or not known.all():
-        raise GeometryError(f"modules must be numbers from 0 to {n_modules - 1}, not {modules!r}")
+        raise GeometryError(
+            f"modules must be numbers from 0 to {n_modules - 1}, not {checks.shown(modules)}"
+        )
     return [int(t) for t in np.flatnonzero(np.isin(detector.tile_modules, chosen))]
 
 

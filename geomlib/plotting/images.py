@@ -11,8 +11,9 @@ import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LogNorm, Normalize, PowerNorm
 
+from geomlib import checks
 from geomlib.errors import GeometryError
-from geomlib.plotting.colours import MISSING
+from geomlib.plotting.colours import DEFAULT_MAP, MISSING
 from geomlib.plotting.rendering import frame_index, pixels_of
 from geomlib.plotting.value_range import colour_limits
 from geomlib.plotting.view import dress_axes, mark_beam, new_axes, plot_unit, write_heading
@@ -36,7 +37,7 @@ def plot_image(
     vmin: float | None = None,
     vmax: float | None = None,
     norm: str | Normalize | None = None,
-    cmap: str | Colormap = "viridis",
+    cmap: str | Colormap | None = None,
     colorbar: bool = True,
     hexagons: bool = False,
     modules: int | Sequence[int] | None = None,
@@ -65,8 +66,8 @@ def plot_image(
         Range of the colours.
     norm : {"linear", "log", "sqrt"} or matplotlib.colors.Normalize, optional
         How the colours are spread over it; default linear.
-    cmap : str or Colormap
-        Colours.
+    cmap : str or Colormap, optional
+        Colours; default ``"viridis"``.
     colorbar : bool
         Draw a colour bar.
     hexagons : bool
@@ -105,6 +106,8 @@ def plot_image(
         tiles = hexagon_tiles(image.geometry, modules)
         low, high = hexagon_view(image.geometry, tiles, unit)
         ax = new_axes(low, high, unit) if ax is None else ax
+        if isinstance(data, np.ma.MaskedArray):
+            data = np.ma.filled(data.astype(np.float64), np.nan)
         drawn = draw_hexagons(ax, replace(image, data=data), tiles, unit, look)
     else:
         low, high = np.array(image.extent).reshape(2, 2).T / unit.lengths
@@ -155,9 +158,10 @@ def _make_norm(
             log = isinstance(norm, LogNorm)
             norm.vmin, norm.vmax = colour_limits(data, norm.vmin, norm.vmax, log=log)
         return norm
-    if norm not in (None, "linear", "log", "sqrt"):
+    if norm is not None and (not isinstance(norm, str) or norm not in ("linear", "log", "sqrt")):
         raise GeometryError(
-            f"norm must be 'linear', 'log', 'sqrt' or a matplotlib Normalize, not {norm!r}"
+            f"norm must be 'linear', 'log', 'sqrt' or a matplotlib Normalize, "
+            f"not {checks.shown(norm)}"
         )
     low, high = colour_limits(data, vmin, vmax, log=norm == "log")
     if norm == "log":
@@ -165,13 +169,15 @@ def _make_norm(
     return PowerNorm(0.5, low, high) if norm == "sqrt" else Normalize(low, high)
 
 
-def _colour_map(cmap: str | Colormap) -> Colormap:
-    if isinstance(cmap, str):
-        if cmap not in colormaps:
-            raise GeometryError(
-                f"cmap must be a colour map or the name of one, such as 'viridis', not {cmap!r}"
-            )
+def _colour_map(cmap: str | Colormap | None) -> Colormap:
+    cmap = DEFAULT_MAP if cmap is None else cmap
+    if isinstance(cmap, str) and cmap in colormaps:
         cmap = colormaps[cmap]
+    if not isinstance(cmap, Colormap):
+        raise GeometryError(
+            f"cmap must be a colour map or the name of one, such as 'viridis', "
+            f"not {checks.shown(cmap)}"
+        )
     return cmap.with_extremes(bad=_MISSING)
 
 

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from geomlib.assembly.plan import grid_pixel_size
+from geomlib.coordinates import grid_pixel_size
 from geomlib.detector import FloatArray
 from geomlib.plotting.colours import PALETTE, tile_colours
 from geomlib.plotting.extent import padded, with_beam
@@ -88,7 +88,7 @@ def inspect(
     GeometryError
         If there is no such unit.
     """
-    unit = plot_unit(units, *grid_pixel_size(geometry))
+    unit = plot_unit(units, *grid_pixel_size(geometry.detector, geometry.tiles))
     outlines = geometry.tile_outlines()[..., :2] / unit.lengths
     low, high, beam = with_beam(outlines.min(axis=(0, 1)), outlines.max(axis=(0, 1)))
     low, high = padded(low, high, 0.04)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 import zlib
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.atomic import replacing
 from geomlib.errors import GeometryError
-from geomlib.plotting.rendering import Picture, pixels_of, render
+from geomlib.plotting.rendering import Colours, Norm, Picture, pixels_of, render
 from geomlib.plotting.value_range import colour_limits
 
 if TYPE_CHECKING:
@@ -27,13 +28,25 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE, _RGB, _RGBA = 3, 2, 6
 
 
+class RenderOptions(TypedDict, total=False):
+    """Options of `geomlib.render`, for one image."""
+
+    cmap: Colours | None
+    vmin: float | None
+    vmax: float | None
+    norm: Norm | None
+    bad: Sequence[int] | None
+    front_view: bool
+
+
 def save_png(
     image: AssembledImage | npt.ArrayLike,
     path: str | PathLike[str],
     *,
     scale: int = 1,
     max_size: int | None = None,
-    **options: Any,
+    frame: int | Sequence[int] | None = None,
+    **options: Unpack[RenderOptions],
 ) -> None:
     """Write an image as a PNG file: pixels only, no text, no time stamp.
 
@@ -48,18 +61,19 @@ def save_png(
     max_size : int, optional
         Longest side of the picture, in pixels: of larger images, blocks of pixels are averaged
         first, leaving out missing ones.
+    frame : int or sequence of int, optional
+        Index along the leading axes, to draw one image of a stack.
     **options
-        As `geomlib.render`: ``cmap``, ``vmin``, ``vmax``, ``norm``, ``bad``, ``front_view``,
-        ``frame``.
+        As `geomlib.render`: ``cmap``, ``vmin``, ``vmax``, ``norm``, ``bad``, ``front_view``.
 
     Raises
     ------
     GeometryError
         If an argument is not as described, or a stack is given without `frame`.
-    OSError
+    GeometryFileError
         If the file cannot be written.
     """
-    content = png_bytes(image, scale=scale, max_size=max_size, **options)
+    content = png_bytes(image, scale=scale, max_size=max_size, frame=frame, **options)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -70,7 +84,7 @@ def png_bytes(
     scale: int = 1,
     max_size: int | None = None,
     frame: int | Sequence[int] | None = None,
-    **options: Any,
+    **options: Unpack[RenderOptions],
 ) -> bytes:
     """Return an image as the content of a PNG file; the arguments are those of `save_png`.
 
@@ -79,11 +93,15 @@ def png_bytes(
     Returns
     -------
     bytes
+
+    Raises
+    ------
+    GeometryError
+        If an argument is not as described, or a stack is given without `frame`.
     """
-    if scale != int(scale) or scale < 1:
-        raise GeometryError(f"scale must be a whole number of pixels, at least 1, not {scale!r}")
-    if max_size is not None and max_size < 1:
-        raise GeometryError(f"max_size must be a number of pixels, at least 1, not {max_size!r}")
+    scale = checks.integer("scale", scale, 1)
+    if max_size is not None:
+        max_size = checks.integer("max_size", max_size, 1)
     data = pixels_of(image, frame)
     if data.ndim > 2:
         raise GeometryError(
@@ -91,7 +109,7 @@ def png_bytes(
             f"choose one with frame="
         )
     if max_size is not None:
-        limit = max(1, max_size // int(scale))
+        limit = max(1, max_size // scale)
         factor = -(-max(data.shape) // limit)
         if factor > 1:
             low, high = colour_limits(
@@ -100,10 +118,10 @@ def png_bytes(
                 options.get("vmax"),
                 log=options.get("norm") == "log",
             )
-            options |= {"vmin": low, "vmax": high}
+            options["vmin"], options["vmax"] = low, high
             data = shrink(data, factor)
     picture = render(data, **options)
-    picture = picture.repeat(int(scale), axis=0).repeat(int(scale), axis=1)
+    picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     return encode_png(picture)
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.errors import GeometryError
-from geomlib.plotting.colours import MISSING
+from geomlib.plotting.colours import DEFAULT_MAP, MISSING
 from geomlib.plotting.gaps import gaps_of
 from geomlib.plotting.value_range import colour_limits
 
@@ -46,11 +47,11 @@ class Scale(NamedTuple):
 def render(
     image: AssembledImage | npt.ArrayLike,
     *,
-    cmap: Colours = "viridis",
+    cmap: Colours | None = None,
     vmin: float | None = None,
     vmax: float | None = None,
-    norm: Norm = "linear",
-    bad: Sequence[int] = MISSING,
+    norm: Norm | None = None,
+    bad: Sequence[int] | None = None,
     front_view: bool = True,
     frame: int | Sequence[int] | None = None,
 ) -> Picture:
@@ -63,16 +64,17 @@ def render(
     ----------
     image : AssembledImage or array_like, shape (…, y, x)
         One image or a stack, real numbers or booleans. Row 0 becomes the bottom of the picture.
-    cmap : str or array_like, shape (n, 3) or (n, 4)
+    cmap : str or array_like, shape (n, 3) or (n, 4), optional
         Name of a matplotlib colour map, or the colours themselves: 0 … 1, or 0 … 255 as integers.
+        Default: ``"viridis"``.
     vmin, vmax : float, optional
         Values of the first and last colour. Default: a range that hot pixels do not change, the
         same for all images of a stack.
-    norm : {"linear", "log", "sqrt"}
-        How the colours are spread over that range.
-    bad : sequence of int
+    norm : {"linear", "log", "sqrt"}, optional
+        How the colours are spread over that range; default linear.
+    bad : sequence of int, optional
         RGB or RGBA, 0 … 255, of NaN, of masked pixels and, in an `AssembledImage` of integers, of
-        gaps between tiles. Infinities take the first and last colour.
+        gaps between tiles; default dark grey. Infinities take the first and last colour.
     front_view : bool
         With x to the left, as seen looking along the beam; otherwise column 0 is at the left.
     frame : int or sequence of int, optional
@@ -124,7 +126,10 @@ def pixels_of(
 def frame_index(data: npt.NDArray[Any], frame: int | Sequence[int]) -> tuple[int, ...]:
     """Check the index of one image in a stack (…, y, x)."""
     leading = data.shape[:-2]
-    index = np.atleast_1d(frame)
+    try:
+        index = np.atleast_1d(frame)
+    except ValueError:
+        index = np.empty(0)
     if index.dtype.kind not in "iu" or index.shape != (len(leading),) or not leading:
         expected = f"{len(leading)} whole numbers, one" if len(leading) > 1 else "a whole number"
         raise GeometryError(
@@ -140,17 +145,19 @@ def frame_index(data: npt.NDArray[Any], frame: int | Sequence[int]) -> tuple[int
 def make_scale(
     data: npt.NDArray[Any],
     *,
-    cmap: Colours,
+    cmap: Colours | None,
     vmin: float | None,
     vmax: float | None,
-    norm: Norm,
-    bad: Sequence[int],
+    norm: Norm | None,
+    bad: Sequence[int] | None,
 ) -> Scale:
     """Check the options of `render` and work out how its values become colours."""
-    if norm not in ("linear", "log", "sqrt"):
-        raise GeometryError(f"norm must be 'linear', 'log' or 'sqrt', not {norm!r}")
+    norm = "linear" if norm is None else norm
+    if not isinstance(norm, str) or norm not in ("linear", "log", "sqrt"):
+        raise GeometryError(f"norm must be 'linear', 'log' or 'sqrt', not {checks.shown(norm)}")
     low, high = colour_limits(data, vmin, vmax, log=norm == "log")
-    table = np.concatenate([colour_table(cmap), _rgba("bad", [bad])])
+    missing = _rgba("bad", [MISSING if bad is None else bad])
+    table = np.concatenate([colour_table(DEFAULT_MAP if cmap is None else cmap), missing])
     return Scale(low, high, norm, np.ascontiguousarray(table).view(np.uint32)[:, 0])
 
 
@@ -199,9 +206,12 @@ def colour_table(cmap: Colours) -> Picture:
 
 def _rgba(name: str, colours: npt.ArrayLike) -> Picture:
     """Return colours as bytes (n, 4), opaque where no alpha is given."""
-    array = np.asarray(colours)
+    try:
+        array = np.asarray(colours)
+    except ValueError:
+        array = np.empty(0)
     if array.ndim != 2 or array.shape[1] not in (3, 4) or not len(array):
-        raise GeometryError(f"{name} must hold RGB or RGBA colours, not {colours!r}")
+        raise GeometryError(f"{name} must hold RGB or RGBA colours, not {checks.shown(colours)}")
     top = 1 if array.dtype.kind == "f" else 255
     if array.dtype.kind not in "iuf" or not ((array >= 0) & (array <= top)).all():
         raise GeometryError(f"{name}: colours are integers 0 … 255 or numbers 0.0 … 1.0")

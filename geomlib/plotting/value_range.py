@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.errors import GeometryError
 
 #: Values that are looked at, at most, to find the default range.
@@ -39,24 +40,26 @@ def colour_limits(
     GeometryError
         If `vmin` or `vmax` is not finite, not positive for a logarithm, or not in order.
     """
-    for name, value in (("vmin", vmin), ("vmax", vmax)):
-        if value is not None and not np.isfinite(value):
-            raise GeometryError(f"{name} must be a finite number or None, not {value}")
-        if value is not None and log and value <= 0:
-            raise GeometryError(f"{name} must be positive with norm='log', not {value}")
+    vmin, vmax = _limit("vmin", vmin, log), _limit("vmax", vmax, log)
     if vmin is not None and vmax is not None:
-        low, high = float(vmin), float(vmax)
-        if not low < high:
-            raise GeometryError(f"vmin must be below vmax, got vmin={vmin} and vmax={vmax}")
-        return low, high
+        if not vmin < vmax:
+            raise GeometryError(f"vmin must be below vmax, got vmin={vmin:g} and vmax={vmax:g}")
+        return vmin, vmax
     low, high = _positive_range(data) if log else _default_range(data)
     if vmin is not None:
-        low = float(vmin)
-        return low, high if high > low else _above(low, log)
+        return vmin, high if high > vmin else _above(vmin, log)
     if vmax is not None:
-        high = float(vmax)
-        return (low if low < high else _below(high, log)), high
+        return (low if low < vmax else _below(vmax, log)), vmax
     return low, high
+
+
+def _limit(name: str, value: float | None, log: bool) -> float | None:
+    if value is None:
+        return None
+    limit = checks.number(name, value)
+    if log and limit <= 0:
+        raise GeometryError(f"{name} must be positive with norm='log', not {value}")
+    return limit
 
 
 def _above(low: float, log: bool) -> float:

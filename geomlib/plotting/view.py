@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation
 
+from geomlib import checks
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError
 
@@ -54,10 +55,11 @@ def plot_unit(units: str, pixel_x: float, pixel_y: float) -> Unit:
     GeometryError
         If there is no such unit.
     """
-    if units == "px":
+    if isinstance(units, str) and units == "px":
         return Unit(pixel_x, pixel_y, "pixels")
-    if units not in _LENGTHS:
-        raise GeometryError(f"units must be 'px', {', '.join(map(repr, _LENGTHS))}, not {units!r}")
+    if not isinstance(units, str) or units not in _LENGTHS:
+        known = ", ".join(map(repr, _LENGTHS))
+        raise GeometryError(f"units must be 'px', {known}, not {checks.shown(units)}")
     length = _LENGTHS[units]
     return Unit(length, length, "µm" if units == "um" else units)
 

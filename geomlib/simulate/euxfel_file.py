@@ -85,7 +85,7 @@ def write_euxfel_file(
     ------
     GeometryError
         If the detector is none that European XFEL has, or the frames do not fit.
-    OSError
+    GeometryFileError
         If the file cannot be written.
     """
     import h5py

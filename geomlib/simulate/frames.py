@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import FloatArray, IntArray, tile_map
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -64,7 +65,7 @@ def choose_defects(
     GeometryError
         If there are not so many modules, tiles or pixels.
     """
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([checks.integer("seed", seed, 0), 1])
     detector = geometry.detector
     modules = _sample(rng, np.arange(detector.n_modules), missing_modules, "missing_modules")
     left = np.flatnonzero(~np.isin(detector.tile_modules, modules))
@@ -78,8 +79,7 @@ def choose_defects(
 
 
 def _sample(rng: np.random.Generator, among: IntArray, number: int, name: str) -> IntArray:
-    if not 0 <= number <= len(among):
-        raise GeometryError(f"{name} must be from 0 to {len(among)}, not {number}")
+    number = checks.integer(name, number, 0, len(among))
     return np.sort(rng.choice(among, number, replace=False))
 
 
@@ -130,15 +130,15 @@ def simulate_frames(
     GeometryError
         If no distance is known or a number is impossible.
     """
-    if n_frames < 1:
-        raise GeometryError(f"n_frames must be at least 1, not {n_frames}")
+    n_frames = checks.integer("n_frames", n_frames, 1)
+    kind = _frame_dtype(dtype)
     if pattern is None:
         pattern = default_pattern(geometry, distance=distance, photon_energy=photon_energy)
     mean = expected_photons(geometry, pattern, distance=distance)
-    out = np.empty((n_frames, *geometry.data_shape), dtype=dtype)
+    out = np.empty((n_frames, *geometry.data_shape), dtype=kind)
     if defects is not None:
         _add_defects(geometry, defects, mean)
-    seeds = np.random.SeedSequence(seed).spawn(n_frames)
+    seeds = np.random.SeedSequence(checks.integer("seed", seed, 0)).spawn(n_frames)
 
     def draw(frame: int) -> Callable[[], None]:
         return lambda: _draw(mean, seeds[frame], out[frame])
@@ -149,12 +149,25 @@ def simulate_frames(
     return out
 
 
+def _frame_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        kind = np.dtype(object)
+    if kind.kind not in "iuf":
+        raise GeometryError(
+            f"dtype must be of integers or floating numbers, not {checks.shown(dtype)}"
+        )
+    return kind
+
+
 def default_pattern(
     geometry: Geometry, *, distance: float | None = None, photon_energy: float | None = None
 ) -> Powder:
     """Return the pattern that `simulate_frames` takes when it is given none."""
     energy = geometry.photon_energy if photon_energy is None else photon_energy
     if energy is not None:
+        energy = checks.number("photon_energy", energy, positive=True)
         pattern = lab6_powder(geometry, distance=distance, photon_energy=energy)
         if len(pattern.ring_two_theta) >= 2:
             return pattern

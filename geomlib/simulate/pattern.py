@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -62,8 +63,7 @@ class Powder:
                 f"{len(self.ring_two_theta)} rings, not {len(self.ring_photons)}"
             )
         for name in ("ring_width", "background_width"):
-            if not getattr(self, name) > 0:
-                raise GeometryError(f"{name} must be positive, not {getattr(self, name)}")
+            checks.number(name, getattr(self, name), positive=True)
 
 
 def ring_two_theta(q: npt.ArrayLike, photon_energy: float) -> FloatArray:
@@ -187,9 +187,7 @@ def sample_distance(geometry: Geometry, distance: float | None) -> float:
     value = geometry.distance if distance is None else distance
     if value is None:
         raise GeometryError("the geometry has no distance; give distance=…, in metres")
-    if not np.isfinite(value) or value <= 0:
-        raise GeometryError(f"distance must be a positive length in metres, not {value}")
-    return float(value)
+    return checks.number("distance", value, positive=True)
 
 
 def _rays(geometry: Geometry, distance: float | None) -> FloatArray:

@@ -476,7 +476,20 @@ FRAME = np.zeros(AGIPD.data_shape, dtype="float32")
         ({"data": np.zeros((16, 30, 512, 128))}, r"np.moveaxis\(data, 0, -3\)"),
         ({"data": np.zeros((5,))}, "has shape"),
         ({"data": FRAME.astype(object)}, "not object"),
-        ({"data": "a file"}, "must hold booleans"),
+        ({"data": "a file"}, "must be of booleans"),
+        ({"data": [[1], [1, 2]]}, "data is no array of numbers"),
+        ({"data": np.ma.masked_array(FRAME)}, "mask=data.mask"),
+        ({"data": np.zeros((16, 5, 512, 128))}, r"np.moveaxis\(data, 0, -3\)"),
+        ({"data": {True: FRAME[0]}}, "key True"),
+        ({"dtype": "foo"}, "numpy does not know"),
+        ({"dtype": object}, "dtype must be of booleans"),
+        ({"fill": 1j}, "fill=1j cannot be held"),
+        ({"fill": [1, 2]}, "cannot be held"),
+        ({"data": FRAME.astype("c8"), "reduce": "mean"}, "takes real numbers"),
+        ({"data": FRAME.astype("c8"), "binning": 2}, "real floating numbers"),
+        ({"binning": 2, "dtype": "u2"}, "real floating numbers, not uint16"),
+        ({"binning": True}, "binning must be a whole number"),
+        ({"method": ["snap"]}, "method must be"),
         ({"data": {}}, "empty dict"),
         ({"data": {16: FRAME[0]}}, "key 16; keys are module numbers from 0 to 15"),
         ({"data": {"Q1": FRAME[0]}}, "key 'Q1'"),
@@ -510,6 +523,115 @@ def test_bad_arguments(arguments, message):
     call = {"data": FRAME, "geometry": AGIPD} | arguments
     with pytest.raises(GeometryError, match=message):
         assemble_data(call.pop("data"), call.pop("geometry"), **call)
+
+
+def test_big_endian_dtype_and_float16():
+    geometry = geomlib.example_geometry("ePix10K")
+    data = (random_data((2, *geometry.data_shape), "u1") % 100).astype("f2")
+    for method in ("snap", "nearest"):
+        image = assemble_data(data, geometry, method=method)
+        assert image.data.dtype == np.float16
+        np.testing.assert_array_equal(dismantle_image(image, geometry), data)
+        image = assemble_data(data, geometry, method=method, dtype=">f4")
+        assert image.data.dtype.isnative
+        np.testing.assert_array_equal(dismantle_image(image, geometry), data)
+
+
+@pytest.mark.parametrize("far", [1e9, 1e15, 1e300])
+def test_a_tile_at_the_end_of_the_world(far):
+    geometry = geomlib.detectors.generic([(0, 0), (far, 0)], (8, 8), 1e-4)
+    alone = geomlib.detectors.generic([(far, 0)], (8, 8), 1e-4)
+    for method in ("snap", "nearest"):
+        with pytest.raises(GeometryError, match="far away by mistake"):
+            assemble_data(np.ones(geometry.data_shape), geometry, method=method)
+        with pytest.raises(GeometryError, match="far away by mistake"):
+            assemble_data(np.ones(alone.data_shape), alone, method=method)
+
+
+def test_edge_on():
+    geometry = geomlib.detectors.generic([(0, 0)], (8, 8), 1e-4).rotate((90, 0, 0))
+    with pytest.raises(GeometryError, match="edge-on"):
+        assemble_data(np.ones(geometry.data_shape), geometry, method="nearest")
+
+
+@pytest.mark.parametrize("name", ["axis order", "stream"])
+def test_names_of_axes_the_wrong_way_round(name):
+    lpd = geomlib.example_geometry("LPD-1M")
+    dims = ("module", "fast_scan", "slow_scan")
+    data = xarray.DataArray(np.zeros(lpd.data_shape, "f4"), dims=dims)
+    if name == "stream":
+        data = xarray.DataArray(
+            np.zeros((*lpd.data_shape, 2), "f4"), dims=("module", "ss", "fs", "pulse")
+        )
+    with pytest.raises(GeometryError, match="has the dimensions"):
+        assemble_data(data, lpd, axes="stream" if name == "stream" else None)
+
+
+def test_infinite_values_count():
+    geometry = geomlib.example_geometry("LPD-Mini")
+    data = np.full((3, *geometry.data_shape), np.inf, dtype="f4")
+    data[0] = 1
+    for how in ("mean", "max", "sum"):
+        found = dismantle_image(assemble_data(data, geometry, reduce=how), geometry)
+        assert np.isposinf(found).all()
+
+
+def test_binning_does_not_count_gaps_of_whole_numbers():
+    geometry = geomlib.example_geometry("AGIPD-500K")
+    data = np.ones(geometry.data_shape, dtype="u2")
+    mask = np.zeros(geometry.data_shape, dtype=bool)
+    mask[:, ::2] = True
+    for options in ({}, {"mask": mask}):
+        image = assemble_data(data, geometry, binning=3, **options)
+        assert image.data.dtype == np.float32
+        assert set(np.unique(image.data[np.isfinite(image.data)])) == {1.0}
+        assert np.isnan(image.data).any()
+    filled = assemble_data(data, geometry, binning=3, fill=-1).data
+    assert set(np.unique(filled)) == {-1.0, 1.0}
+
+
+def test_dismantle_fills_data_without_a_tile_and_outside_a_region():
+    # Two tiles on the same data, and data that no tile uses.
+    detector = geomlib.Detector(
+        "shared", (1, 40, 8), [(0, 0, 20, 0, 8), (0, 0, 20, 0, 8)], (1e-4, 1e-4)
+    )
+    steps = np.array([[0, 1e-4, 0]] * 2), np.array([[1e-4, 0, 0]] * 2)
+    geometry = geomlib.Geometry(detector, np.array([[0, 0, 0], [0, 3e-3, 0]]), *steps)
+    image = assemble_data(np.ones(detector.data_shape, "i4"), geometry)
+    out = np.full(detector.data_shape, 777, dtype="i4")
+    dismantle_image(image, geometry, out=out)
+    assert (out[0, :20] == 1).all()
+    assert (out[0, 20:] == 0).all()
+
+
+def test_an_image_of_another_geometry():
+    image = assemble_data(FRAME, AGIPD)
+    with pytest.raises(GeometryError, match="assembled with another geometry"):
+        dismantle_image(image, AGIPD.offset((1e-3, 0)))
+    with pytest.raises(GeometryError, match="image is of"):
+        dismantle_image(image, geomlib.example_geometry("LPD-1M"))
+    assert dismantle_image(image, AGIPD.replace(distance=1.0)).shape == AGIPD.data_shape
+
+
+def test_plans_do_not_depend_on_what_is_no_place():
+    first = make_plan(AGIPD, "snap", False)
+    assert make_plan(AGIPD.replace(photon_energy=9000.0), "snap", False) is first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"geometry": FRAME}, "geometry must be a Geometry"),
+        ({"frames_shape": "a"}, "frames_shape must be"),
+        ({"frames_shape": -1}, "frames_shape must be"),
+        ({"frames_shape": (1.5,)}, "frames_shape must be"),
+        ({"dtype": "abc"}, "numpy does not know"),
+        ({"method": "split2"}, "method must be"),
+    ],
+)
+def test_bad_arguments_of_output_array(arguments, message):
+    with pytest.raises(GeometryError, match=message):
+        output_array(**({"geometry": AGIPD} | arguments))
 
 
 def test_read_only_out():
@@ -555,6 +677,7 @@ def test_a_tile_far_away_is_no_reason_to_fill_the_memory():
         ({"image": np.zeros(5)}, "assembles into"),
         ({"out": np.zeros(3)}, "out must be a float32 array"),
         ({"method": "split2"}, "method must be"),
+        ({"image": np.ma.masked_array(np.zeros((5, 5)))}, "masked array"),
         ({"image": assemble_data(FRAME, AGIPD, binning=2)}, "binned image"),
     ],
 )

@@ -77,13 +77,36 @@ def test_errors_and_warnings_of_a_process(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_an_unforeseen_exception_is_not_hidden(monkeypatch):
+def test_an_unforeseen_exception_is_one_line_and_its_traceback_to_be_had(monkeypatch, capsys):
     def broken(**_: object) -> None:
         raise KeyError("a mistake of ours")
 
     monkeypatch.setattr(application, "app", broken)
+    monkeypatch.delenv("GEOMLIB_DEBUG", raising=False)
+    error = run_wrong(capsys, "info", "x")
+    assert "a fault of geomlib: KeyError: 'a mistake of ours' (GEOMLIB_DEBUG=1" in error
+    monkeypatch.setenv("GEOMLIB_DEBUG", "1")
     with pytest.raises(KeyError):
         application.main([])
+
+
+def test_a_batch_system_that_stops_it_leaves_no_half_written_file(tmp_path):
+    code = (
+        "import os, signal, sys, time\n"
+        "from geomlib.atomic import replacing\n"
+        "from geomlib.cli import app, main\n"
+        "def writing(**_):\n"
+        "    with replacing(sys.argv[1]) as temporary:\n"
+        "        temporary.write_bytes(b'half')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "app.app = writing\n"
+        "main([])\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "large.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, "")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

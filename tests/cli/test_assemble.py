@@ -267,6 +267,19 @@ def test_bad_options(tmp_path, small, options, capsys):
     assert not (tmp_path / "a.png").exists()
 
 
+def test_a_fill_value_that_images_cannot_hold(tmp_path, capsys):
+    np.save(tmp_path / "data.npy", small_frames(3, "uint16"))
+    command = ["assemble", tmp_path / "data.npy", "-g", small_geometry(tmp_path)]
+    command += ["-o", tmp_path / "a.npy", "--fill"]
+    error = run_wrong(capsys, *command, "nan")
+    assert "--fill nan: the images hold uint16" in error
+    assert "--reduce mean" in error
+    assert "--fill -1: " in run_wrong(capsys, *command, -1, "--reduce", "max")
+    assert run(*command, "nan", "--reduce", "mean") == 0
+    assert run(*command, 70000, "--reduce", "sum") == 0
+    assert np.load(tmp_path / "a.npy")[0, 11] == 70000
+
+
 def test_a_failure_leaves_the_old_output(tmp_path, small, capsys):
     _, command = small
     with h5py.File(tmp_path / "data.h5", "w") as file:

@@ -46,7 +46,8 @@ def test_crystfel_to_hdf5_needs_the_format(tmp_path, capsys):
     geometry = example_geometry("DSSC-1M").replace(distance=0.2, photon_energy=9300)
     with pytest.warns(UserWarning, match=r".*"):
         write_geometry(geometry, tmp_path / "a.geom", adu_per_ev=0.001)
-    run_wrong(capsys, "convert", tmp_path / "a.geom", tmp_path / "b.h5")
+    error = run_wrong(capsys, "convert", tmp_path / "a.geom", tmp_path / "b.h5")
+    assert "b.h5: the suffix does not say what to write; add --to euxfel" in error
     assert run("convert", tmp_path / "a.geom", tmp_path / "b.h5", "--to", "euxfel") == 0
     read = read_geometry(tmp_path / "b.h5")
     np.testing.assert_allclose(read.tile_corners, geometry.tile_corners, atol=1e-12)
@@ -55,10 +56,13 @@ def test_crystfel_to_hdf5_needs_the_format(tmp_path, capsys):
 def test_what_cannot_be_converted(tmp_path, capsys):
     source = small_geometry(tmp_path)
     run_wrong(capsys, "convert", source, tmp_path / "b.h5", "--to", "euxfel")
-    run_wrong(capsys, "convert", source, tmp_path / "b.xyz")
-    run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--to", "nope")
+    error = run_wrong(capsys, "convert", source, tmp_path / "b.xyz")
+    assert "add --to crystfel or --to euxfel" in error
+    error = run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--to", "nope")
+    assert "--to nope: no such format; there are 'crystfel'" in error
     run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--layout", "nope")
-    run_wrong(capsys, "convert", source, tmp_path / "no" / "b.geom")
+    error = run_wrong(capsys, "convert", source, tmp_path / "no" / "b.geom")
+    assert error == f"error: {tmp_path / 'no' / 'b.geom'}: there is no such folder"
     run_wrong(capsys, "convert", tmp_path / "nope.geom", tmp_path / "b.geom")
     run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--distance", "nan")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["small.geom"]
@@ -67,11 +71,11 @@ def test_what_cannot_be_converted(tmp_path, capsys):
 def test_an_option_that_a_format_does_not_have(tmp_path, capsys):
     positions = "11.4,299 -11.5,8 254.5,-16 278.5,275"
     error = run_wrong(capsys, "info", small_geometry(tmp_path), "--quad-positions", positions)
-    assert "to read 'crystfel' files there is no option 'quad_positions'" in error
+    assert "small.geom: to read 'crystfel' files there is no option 'quad_positions'" in error
     write_euxfel(example_geometry("LPD-1M"), tmp_path / "a.h5")
     command = ["convert", tmp_path / "a.h5", tmp_path / "b.h5", "--to", "euxfel"]
     error = run_wrong(capsys, *command, "--layout", "vcxi")
-    assert "to write 'euxfel' files there is no option 'layout'" in error
+    assert "b.h5: to write 'euxfel' files there is no option 'layout'" in error
 
 
 @needs_shared_data

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from geomlib import example_geometry, write_geometry
+from geomlib.formats.euxfel import write_euxfel
 from tests.cli.command import run, run_wrong, small_geometry
 
 
@@ -34,6 +35,20 @@ def test_comparison_of_two_files(tmp_path):
     assert code == 0
     with Image.open(output) as picture:
         assert picture.size == (360, 360)
+
+
+def test_options_are_for_the_file_that_takes_them(tmp_path, capsys):
+    geometry = example_geometry("LPD-1M")
+    write_euxfel(geometry, tmp_path / "a.h5")
+    beam = {"distance": 0.2, "photon_energy": 9300, "adu_per_ev": 0.001}
+    write_geometry(geometry, tmp_path / "b.geom", **beam)
+    quads = ["--quad-positions", "11.4,299 -11.5,8 254.5,-16 278.5,275", "--dpi", 30]
+    for one, other in (("a.h5", "b.geom"), ("b.geom", "a.h5")):
+        names = [tmp_path / one, "--compare", tmp_path / other, "-o", tmp_path / "a.png"]
+        assert run("inspect", *names, *quads) == 0
+    capsys.readouterr()
+    names = [tmp_path / "b.geom", "--compare", tmp_path / "b.geom", "-o", tmp_path / "c.png"]
+    assert "no option 'quad_positions'" in run_wrong(capsys, "inspect", *names, *quads)
 
 
 def test_comparison_of_different_detectors_is_refused(tmp_path, capsys):

@@ -156,11 +156,13 @@ def test_stack_pickles_and_says_what_it_is(tmp_path, frames):
     )
 
 
-@pytest.mark.parametrize("bad", [[6], [-1], [[0, 1]]])
+@pytest.mark.parametrize("bad", [[6], [-1], [[0, 1]], [1.5], [True, False], ["1"], [None], 3])
 def test_frames_out_of_range_are_refused(tmp_path, frames, bad):
     np.save(tmp_path / "a.npy", frames)
     with pytest.raises(GeometryError, match="numbers from 0 to 5"):
         open_frames(tmp_path / "a.npy", SMALL).read(bad)
+    with pytest.raises(GeometryError, match="numbers from 0 to 5"):
+        list(open_frames(tmp_path / "a.npy", SMALL).chunks(bad))
 
 
 def test_wrong_shape_says_what_is_needed(tmp_path):
@@ -221,8 +223,15 @@ def test_npz_that_claims_more_than_it_has(tmp_path):
 
 
 def test_no_such_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(GeometryFileError, match=r"a\.h5: there is no such file"):
         open_frames(tmp_path / "a.h5", SMALL)
+    with pytest.raises(GeometryFileError, match=r"a\.h5: there is no such file"):
+        open_frames([tmp_path / "a.h5", tmp_path / "b.h5"], SMALL)
+
+
+def test_a_geometry_is_needed_to_understand_the_data(tmp_path):
+    with pytest.raises(GeometryError, match="geometry must be a Geometry or a Detector, not None"):
+        open_frames(tmp_path / "a.h5", None)
 
 
 @needs_shared_data

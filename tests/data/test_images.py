@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 import geomlib
-from geomlib.data import Origin, assemble_frames, open_frames, reduce_frames, write_hdf5, write_npy
+from geomlib.data import (
+    FrameStack,
+    Origin,
+    assemble_frames,
+    open_frames,
+    reduce_frames,
+    write_hdf5,
+    write_npy,
+)
+from geomlib.data.axes import Axes
+from geomlib.data.stack import Part, Segment
 from geomlib.detectors import generic
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -125,3 +135,42 @@ def test_no_images_at_all(tmp_path):
     with pytest.raises(GeometryError, match="no images to write"):
         write_npy(tmp_path / "a.npy", [], None)
     assert not list(tmp_path.iterdir())
+
+
+def gapped(path, rows):
+    """Four frames of whole numbers, of which each module has some (``rows``: -1 for none)."""
+    data = np.arange(1, 5, dtype="u2").reshape(4, 1, 1) * np.ones((8, 10), "u2")
+    np.save(path, data)
+    axes = Axes((4,), None, 0, 1)
+    parts = tuple(
+        Part(slice(m, m + 1), (Segment(path, None, axes),), np.array(r)) for m, r in rows.items()
+    )
+    return FrameStack(str(path), "test", (4, *SHAPE), np.dtype("u2"), parts)
+
+
+def test_whole_numbers_of_missing_modules_are_no_zeros(tmp_path):
+    files = gapped(tmp_path / "a.npy", {2: [0, 1, 2, 3], 0: [3, 2, 1, 0]})
+    data = files.read()
+    assert list(data) == [0, 2]
+    assert data[2][:, 0, 0].tolist() == [1, 2, 3, 4]
+    assert data[0][:, 0, 0].tolist() == [4, 3, 2, 1]
+    mean = geomlib.assemble_data(data, GEOMETRY, reduce="mean").data
+    np.testing.assert_array_equal(
+        mean, geomlib.assemble_data(reduce_frames(files, "mean"), GEOMETRY).data
+    )
+    assert sorted(set(mean[np.isfinite(mean)])) == [2.5]
+    assert (files.read(fill=9)[:, 1] == 9).all()
+
+
+def test_whole_numbers_missing_in_some_frames_are_refused(tmp_path):
+    files = gapped(tmp_path / "a.npy", {0: [0, 1, 2, 3], 1: [0, -1, 2, -1]})
+    with pytest.raises(GeometryError, match=r"module 1 has no data in 2 of 4 frames.*fill="):
+        files.read()
+    assert list(files.read([0, 2])) == [0, 1]
+    assert list(files.read([1, 3])) == [0]
+    assert files.read([1], fill=7)[0, :, 0, 0].tolist() == [2, 7, 7]
+    mean = reduce_frames(files, "mean")
+    assert (mean[0] == 2.5).all()
+    assert (mean[1] == 2).all()
+    with pytest.raises(GeometryError, match="no module has data"):
+        gapped(tmp_path / "b.npy", {0: [0, -1, 2, 3]}).read([1])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import pytest
 
 import geomlib
@@ -43,6 +44,26 @@ def test_files_that_are_no_geometry(tmp_path, data, message):
     with pytest.raises(GeometryFileError, match=message) as caught:
         geomlib.read_geometry(path)
     assert caught.value.path == str(path)
+
+
+def test_hdf5_files_without_a_geometry(tmp_path):
+    path = tmp_path / "run.h5"
+    with h5py.File(path, "w") as file:
+        file["Q1/Position"] = [1.0, 2.0]
+    with pytest.raises(GeometryFileError, match=r"run\.h5: no geometry that is known in this HDF5"):
+        geomlib.read_geometry(path)
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(GeometryFileError, match=r"run\.h5: not a readable HDF5 file"):
+        geomlib.read_geometry(path)
+
+
+def test_an_option_that_there_is_not_names_the_file(tmp_path):
+    path = tmp_path / "a.geom"
+    path.write_text(SMALL)
+    with pytest.raises(GeometryFileError, match=r"a\.geom: to read 'crystfel' files .*'nope'"):
+        geomlib.read_geometry(path, nope=1)
+    with pytest.raises(GeometryFileError, match=r"b\.geom: .*'nope'; the options are adu_per_ev,"):
+        geomlib.write_geometry(geomlib.read_geometry(path), tmp_path / "b.geom", nope=1)
 
 
 def test_no_file_and_a_folder(tmp_path):

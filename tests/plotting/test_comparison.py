@@ -92,6 +92,6 @@ def test_geometries_must_match():
         example_geometry("AGIPD-1M").compare(example_geometry("LPD-1M"))
     with pytest.raises(GeometryError, match="other must be a Geometry, not str"):
         SMALL.compare("other.geom")
-    for scale in (0, -1, np.nan):
-        with pytest.raises(GeometryError, match="scale must be"):
+    for scale in (0, -1, np.nan, "a", [2]):
+        with pytest.raises(GeometryError, match="scale must be a positive, finite number"):
             SMALL.compare(SMALL, scale=scale)

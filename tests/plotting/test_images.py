@@ -1,10 +1,12 @@
+import inspect
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import LogNorm, PowerNorm, SymLogNorm
 
-from geomlib import GeometryError, example_geometry
+from geomlib import GeometryError, example_geometry, plotting, render
 from geomlib.plotting import plot_image
 from tests.plotting.small import HEXAGONAL, SMALL, small_image
 
@@ -131,13 +133,67 @@ def test_wrong_arguments():
     image = small_image()
     for options, message in (
         ({"units": "inch"}, "units must be"),
+        ({"units": ["m"]}, "units must be"),
         ({"cmap": "no such"}, "cmap must be"),
+        ({"cmap": 3}, "cmap must be a colour map .* not 3"),
+        ({"norm": ["log"]}, "norm must be"),
+        ({"vmin": "a"}, "vmin must be a finite number, not 'a'"),
+        ({"vmax": [1, 2]}, "vmax must be a finite number"),
+        ({"frame": [[0], [1, 2]]}, "frame must be None"),
         ({"modules": 0}, "hexagons=True"),
         ({"hexagons": True}, "those of generic are"),
         ({"vmin": 3, "vmax": 3}, "vmin must be below"),
     ):
         with pytest.raises(GeometryError, match=message):
             image.plot(**options)
+
+
+def test_no_colour_map_means_the_default():
+    assert small_image().plot(cmap=None).images[0].get_cmap().name == "viridis"
+
+
+def test_methods_have_the_options_of_the_functions():
+    def options(call):
+        parameters = inspect.signature(call).parameters.values()
+        keywords = (p for p in parameters if p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD))
+        return {p.name: p.default for p in keywords}
+
+    image, geometry = small_image(), example_geometry("pnCCD")
+    for method, function in (
+        (image.plot, plot_image),
+        (geometry.inspect, plotting.inspect),
+        (geometry.compare, plotting.compare),
+    ):
+        assert options(method) == options(function)
+    png = options(plotting.save_png) | options(render)
+    assert options(image.save_png) == {k: v for k, v in png.items() if k != "options"}
+
+
+def test_methods_hand_their_options_on(tmp_path):
+    image, geometry = small_image(frames=(2,)), example_geometry("pnCCD")
+    ax = image.plot(
+        frame=1, front_view=False, units="mm", vmin=1, vmax=7, norm="sqrt", cmap="gray",
+        colorbar=False, centre_mark=False, title="mine", alpha=0.5,
+    )  # fmt: skip
+    assert ax.get_title() == "mine"
+    assert ax.get_xlabel() == "x (mm)"
+    drawn = ax.images[0]
+    assert (drawn.norm.vmin, drawn.norm.vmax) == (1, 7)
+    assert (drawn.get_cmap().name, drawn.get_alpha()) == ("gray", 0.5)
+    assert ax.get_xlim()[0] < ax.get_xlim()[1]
+    assert not ax.child_axes
+    assert image.plot(ax=ax) is ax
+    for view in (
+        geometry.inspect(units="cm", front_view=False, labels=False, title="mine"),
+        geometry.compare(geometry, scale=3, units="cm", front_view=False, title="mine"),
+    ):
+        assert view.get_title() == "mine"
+        assert view.get_xlabel() == "x (cm)"
+        assert view.get_xlim()[0] < view.get_xlim()[1]
+    look = {"cmap": "gray", "vmin": 1, "vmax": 7, "norm": "sqrt", "bad": (1, 2, 3)}
+    look |= {"front_view": False, "frame": 1, "scale": 2, "max_size": 100}
+    image.save_png(tmp_path / "a.png", **look)
+    assert (tmp_path / "a.png").read_bytes() == plotting.png_bytes(image, **look)
 
 
 @pytest.mark.jit

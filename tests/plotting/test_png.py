@@ -5,7 +5,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from geomlib import GeometryError, render
+from geomlib import GeometryError, GeometryFileError, render
 from geomlib.plotting import png_bytes, preview_png, save_png
 from geomlib.plotting.png import PREVIEW, encode_png, shrink
 from tests.plotting.small import small_image
@@ -109,7 +109,7 @@ def test_write_is_whole_or_not_at_all(tmp_path):
     with pytest.raises(GeometryError):
         save_png(np.zeros((2, 2)), path, norm="wrong")
     assert path.read_text() == "old"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(GeometryFileError, match="no such folder"):
         save_png(np.zeros((2, 2)), tmp_path / "no" / "a.png")
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
@@ -119,7 +119,10 @@ def test_write_is_whole_or_not_at_all(tmp_path):
     [
         ({"scale": 0}, "scale must be"),
         ({"scale": 1.5}, "scale must be"),
+        ({"scale": "a"}, "scale must be a whole number, at least 1, not 'a'"),
+        ({"scale": None}, "scale must be a whole number"),
         ({"max_size": 0}, "max_size must be"),
+        ({"max_size": "a"}, "max_size must be a whole number"),
     ],
 )
 def test_wrong_arguments(options, message):

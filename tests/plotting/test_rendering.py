@@ -167,6 +167,10 @@ def test_extreme_numbers_pass_without_a_warning():
         (np.zeros((2, 2)), {"bad": (1, 2)}, "bad must hold"),
         (np.zeros((2, 2)), {"vmin": 2, "vmax": 1}, "vmin must be below"),
         (np.zeros((2, 2)), {"vmin": np.nan}, "vmin must be a finite"),
+        (np.zeros((2, 2)), {"vmax": "a"}, "vmax must be a finite number, not 'a'"),
+        (np.zeros((2, 2)), {"norm": ["log"]}, "norm must be"),
+        (np.zeros((2, 2)), {"cmap": [[1, 2, 3], [1]]}, "cmap must hold"),
+        (np.zeros((2, 2)), {"frame": [[0], [1, 2]]}, "frame must be None"),
         (np.zeros((2, 2)), {"vmin": 0, "norm": "log"}, "vmin must be positive"),
         (np.zeros((2, 2)), {"frame": 0}, "frame must be None"),
         (np.zeros((3, 2, 2)), {"frame": 3}, "outside"),
@@ -178,6 +182,12 @@ def test_extreme_numbers_pass_without_a_warning():
 def test_wrong_arguments(image, options, message):
     with pytest.raises(GeometryError, match=message):
         render(image, **options)
+
+
+def test_none_means_the_default():
+    data = np.array([[0.0, 1.0], [np.nan, 3.0]])
+    plain = render(data, cmap=None, norm=None, bad=None)
+    assert np.array_equal(plain, render(data, cmap="viridis", norm="linear", bad=(64, 64, 64, 255)))
 
 
 def test_needs_neither_pyplot_nor_kernels():

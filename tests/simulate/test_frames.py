@@ -100,11 +100,13 @@ def test_small_whole_numbers_do_not_overflow():
 
 
 def test_impossible_requests():
-    with pytest.raises(GeometryError, match="n_frames must be at least 1, not 0"):
+    with pytest.raises(GeometryError, match="n_frames must be a whole number, at least 1, not 0"):
         simulate_frames(GEOMETRY, 0)
     with pytest.raises(GeometryError, match="give distance=…"):
         simulate_frames(example_geometry("pnCCD"))
-    with pytest.raises(GeometryError, match="missing_modules must be from 0 to 1, not 2"):
+    with pytest.raises(
+        GeometryError, match="missing_modules must be a whole number, from 0 to 1, not 2"
+    ):
         choose_defects(GEOMETRY, missing_modules=2)
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from geomlib.formats.crystfel import values
 from geomlib.formats.crystfel.beam import beam_lines
 from geomlib.formats.crystfel.document import BYTE_ORDER_MARK, Document, printable, quoted
+from geomlib.formats.crystfel.groups import MAX_GROUP_SIZE
 from geomlib.formats.crystfel.panels import (
     MAX_DIMENSIONS,
     MAX_FLAGS,
@@ -22,6 +23,7 @@ from geomlib.formats.crystfel.panels import (
     Dimensions,
     PanelView,
 )
+from geomlib.formats.crystfel.regions import REGION_DATA_KEYS, REGION_LAB_KEYS
 
 Version = Literal["0.9.1", "0.10.2", "0.12"]
 VERSIONS: tuple[Version, ...] = ("0.9.1", "0.10.2", "0.12")
@@ -72,7 +74,6 @@ _UNITS = {
     "electron_voltage": ("V", "kV"),
 }
 _MASK_LIKE = re.compile(r"mask(\d+)_")
-_MAX_GROUP_MEMBERS = 64
 _UNSPACED = re.compile(r"^([^;=\r\n]*+)(?:(?<![ \t])=|=(?![ \t]))", re.MULTILINE)
 
 
@@ -125,9 +126,7 @@ def _reason(view: PanelView, finding: _Finding) -> Reason:
 
 def _findings(view: PanelView, *, parsed: bool = False) -> Iterator[_Finding]:
     """Find all that some version minds; ``parsed`` says that all numbers are known to be good."""
-    rows = view.document.rows
-    before = {(row[2] or row[0])[-1:] for row in rows}
-    if before <= {" ", "\t"} and "=" not in {row[3] for row in rows}:
+    if _is_spaced(view.document):
         yield from _findings_as_read(view, parsed)
         return
     for finding in _findings_as_read(view, parsed):
@@ -137,6 +136,22 @@ def _findings(view: PanelView, *, parsed: bool = False) -> Iterator[_Finding]:
     for finding in _findings_as_read(PanelView(Document(seen, view.document.path)), False):
         if "0.9.1" in finding.versions:
             yield finding._replace(assignment=None, versions=("0.9.1",))
+
+
+def _is_spaced(document: Document) -> bool:
+    """Tell whether every ``=`` of an assignment has spaces around it."""
+    text = document.text.partition("\0")[0]
+    # Most have one space; what is left is looked at one by one.
+    others = text.replace(" = ", "   ")
+    at = others.find("=")
+    while at >= 0:
+        start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
+        before = text[start:at]
+        counts = ";" not in before and "=" not in before
+        if counts and not (before[-1:] in (" ", "\t") and text[at + 1 : at + 2] in (" ", "\t")):
+            return False
+        at = others.find("=", at + 1)
+    return True
 
 
 def _findings_as_read(view: PanelView, parsed: bool) -> Iterator[_Finding]:
@@ -361,15 +376,12 @@ def _mask(view: PanelView, n: int, name: str, chosen: tuple[int | None, ...]) ->
 
 # -- Bad regions ------------------------------------------------------------------------
 
-_DATA_KEYS = ("min_ss", "max_ss", "min_fs", "max_fs")
-_LAB_KEYS = ("min_x", "max_x", "min_y", "max_y")
-
 
 def _regions(view: PanelView) -> Iterator[_Finding]:
     for name, keys in view.regions.items():
         last = max(keys.values())
-        data = any(key in keys for key in _DATA_KEYS)
-        if data and any(key in keys for key in _LAB_KEYS):
+        data = any(key in keys for key in REGION_DATA_KEYS)
+        if data and any(key in keys for key in REGION_LAB_KEYS):
             yield _Finding(last, None, f"bad region {quoted(name)} mixes x, y and ss, fs", _ALL)
         if not data:
             continue
@@ -448,8 +460,8 @@ def _group(
     problem = None
     if name in view.panels or name in known:
         problem = "has the name of a panel or of another group"
-    elif len(members) > _MAX_GROUP_MEMBERS:
-        problem = f"has more than {_MAX_GROUP_MEMBERS} members"
+    elif len(members) > MAX_GROUP_SIZE:
+        problem = f"has more than {MAX_GROUP_SIZE} members"
     elif len(set(members)) < len(members):
         problem = "names a member twice"
     else:

@@ -16,6 +16,7 @@ from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.members import group_members
 from geomlib.formats.crystfel.options import Layout, Options
 from geomlib.formats.crystfel.panels import MAX_MASKS, PanelView
+from geomlib.formats.crystfel.regions import REGION_DATA_KEYS, REGION_LAB_KEYS
 from geomlib.formats.crystfel.write import document_of
 from geomlib.geometry import Geometry
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from cfelpyutils.geometry import CrystFELGeometry
 
 _NAN = math.nan
-_REGION_NUMBERS = ("min_x", "max_x", "min_y", "max_y")
-_REGION_INDICES = ("min_fs", "max_fs", "min_ss", "max_ss")
 _BAD_ROWS = {"x": "f", "y": "s", "f": "f", "s": "s"}
 _ENERGY_SCALES = {"keV": 1e3, "MeV": 1e6}
 
@@ -190,13 +189,13 @@ def _shared_bits(view: PanelView, key: str) -> int:
 def _bad_regions(view: PanelView) -> OrderedDict[str, dict[str, Any]]:
     out: OrderedDict[str, dict[str, Any]] = OrderedDict()
     for name, keys in view.regions.items():
-        is_lab = any(key in keys for key in _REGION_NUMBERS)
-        if not is_lab and not any(key in keys for key in _REGION_INDICES):
+        is_lab = any(key in keys for key in REGION_LAB_KEYS)
+        if not is_lab and not any(key in keys for key in REGION_DATA_KEYS):
             continue
         region: dict[str, Any] = {"panel": view.value(keys["panel"]) if "panel" in keys else ""}
-        for key in _REGION_NUMBERS:
+        for key in REGION_LAB_KEYS:
             region[key] = view.parse(keys[key], values.number, "pixels") if key in keys else _NAN
-        for key in _REGION_INDICES:
+        for key in REGION_DATA_KEYS:
             region[key] = view.parse(keys[key], values.whole, "an index") if key in keys else 0
         out[name] = {**region, "is_fsss": not is_lab}
     return out

@@ -212,7 +212,7 @@ def _bad_regions(
         name = free_name(region_name(region), taken)
         taken[name] = None
         first_row = 0
-        if region.tile in range(geometry.n_tiles):
+        if region.tile is not None:
             module = int(geometry.detector.tile_modules[region.tile])
             first_row = rows_in_file(geometry.detector, module, layout)
         texts = region_texts(region, geometry.detector, names, first_row, pitch)
@@ -247,24 +247,17 @@ def region_texts(
     Raises
     ------
     GeometryError
-        If it is incomplete, or reaches out of its tile: CrystFEL refuses such files.
+        If it reaches out of its tile: CrystFEL refuses such files.
     """
-    if region.tile is None and region.x is not None and region.y is not None:
-        if not np.isfinite([*region.x, *region.y]).all():
-            raise GeometryError(f"bad region {region.name!r} has no end: {region.x}, {region.y}")
+    if region.x is not None and region.y is not None:
         return {
             f"{end}_{axis}": positional(in_pixels(value, pitch))
             for axis, limits in (("x", region.x), ("y", region.y))
             for end, value in zip(("min", "max"), limits, strict=True)
         }
-    if region.tile is None or region.ss is None or region.fs is None:
-        raise GeometryError(
-            f"bad region {region.name!r} is incomplete: it needs tile, ss and fs, or x and y"
-        )
-    if not 0 <= region.tile < detector.n_tiles:
-        raise GeometryError(
-            f"bad region {region.name!r}: there is no tile {region.tile} of {detector.n_tiles}"
-        )
+    assert region.tile is not None
+    assert region.ss is not None
+    assert region.fs is not None
     _, ss0, ss1, fs0, fs1 = (int(n) for n in detector.tile_bounds[region.tile])
     (low_ss, high_ss), (low_fs, high_fs) = region.ss, region.fs
     if not (ss0 <= low_ss < high_ss <= ss1 and fs0 <= low_fs < high_fs <= fs1):

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os import PathLike, fspath
 from typing import NamedTuple
 
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryFileError
 
 #: More than this is no geometry file: 4096 panels take 0.6 MB.
 MAX_BYTES = 32_000_000
@@ -23,9 +22,10 @@ MAX_ASSIGNMENTS = 1_000_000
 BYTE_ORDER_MARK = "\ufeff"
 
 # A line that is neither empty nor a comment: panel, slash and key (or key alone), `=`, value.
-# Possessive throughout, so that no line can make it go back and forth.
+# Possessive, so that no line can make it go back and forth; only for the value it goes back once,
+# over the spaces behind it.
 _LINE = re.compile(
-    r"^[ \t]*+(?=[^;\n])([^;=/\n]*+)(/?)([^;=\n]*+)(=?[ \t]*+)([^;\n]*+)", re.MULTILINE
+    r"^[ \t]*+(?=[^;\n])([^;=/\n]*+)(/?)([^;=\n]*+)(=?[ \t]*+)([^;\n]*[^;\n \t]|)", re.MULTILINE
 )
 _Row = tuple[str, str, str, str, str]
 _SHOWN = 80
@@ -57,7 +57,7 @@ class Assignment(NamedTuple):
 
 
 class Document:
-    """The text of a ``.geom`` file and the assignments in it; edits return a new one.
+    """The text of a ``.geom`` file and the assignments in it.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Document:
     def rows(self) -> list[_Row]:
         """Every assignment as (panel, ``"/"``, key, ``"= "``, value), or (key, ``""``, ``""``, …).
 
-        The quick form of `assignments`, in the same order; spaces are left behind all texts.
+        The quick form of `assignments`, in the same order; spaces are left behind panels and keys.
         """
         rows = [line for line in self._lines if line[3]]
         if rows and rows[0][0].startswith(BYTE_ORDER_MARK):
@@ -119,7 +119,7 @@ class Document:
     @cached_property
     def values(self) -> list[str]:
         """Value of every assignment, as text."""
-        return [row[4].rstrip(" \t") for row in self.rows]
+        return [row[4] for row in self.rows]
 
     @cached_property
     def assignments(self) -> tuple[Assignment, ...]:
@@ -129,7 +129,6 @@ class Document:
     def _assignment(self, match: re.Match[str]) -> Assignment:
         name, slash, key, _, value = match.groups()
         name = name.removeprefix(BYTE_ORDER_MARK) if match.start() == 0 else name
-        value = value.rstrip(" \t")
         start = match.start(5)
         return Assignment(
             self.line_at(match.start(1)),
@@ -190,52 +189,6 @@ class Document:
             key = where.key if where.panel is None else f"{where.panel}/{where.key}"
         return GeometryFileError(message, path=self.path, line=where.line, key=printable(key))
 
-    # -- Edits --------------------------------------------------------------------------
-
-    def replace_values(self, values: Mapping[int, str]) -> Document:
-        """Return a document in which some values are others, and nothing else changed.
-
-        Parameters
-        ----------
-        values : mapping of int to str
-            The new text, by the index of the assignment in `assignments`.
-
-        Raises
-        ------
-        GeometryError
-            If a text would not be read back as one value.
-        """
-        pieces, last = [], 0
-        for index in sorted(values):
-            _check_value(values[index])
-            where = self.assignments[index]
-            pieces += [self.text[last : where.start], values[index]]
-            last = where.stop
-        return Document("".join(pieces) + self.text[last:], self.path)
-
-    def insert_after(self, index: int, lines: Iterable[str]) -> Document:
-        """Return a document with lines added after the line of an assignment."""
-        return self.insert_lines(self.assignments[index].line, lines)
-
-    def insert_lines(self, after: int, lines: Iterable[str]) -> Document:
-        """Return a document with lines added after a line; 0 for the start of the file.
-
-        Parameters
-        ----------
-        after : int
-            Number of the line, counted from 1.
-        lines : iterable of str
-            Without line ends: those of the file are used.
-        """
-        newline = self.newline
-        new = "".join(f"{line}{newline}" for line in lines)
-        starts = self._line_starts
-        if after < len(starts):
-            at = starts[after]
-            return Document(self.text[:at] + new + self.text[at:], self.path)
-        between = "" if not self.text or self.text.endswith(("\r", "\n")) else newline
-        return Document(self.text + between + new, self.path)
-
 
 def printable(text: str) -> str:
     """Return text that can be shown anywhere: cut off if long, bytes that are no UTF-8 escaped."""
@@ -246,10 +199,3 @@ def printable(text: str) -> str:
 def quoted(text: str) -> str:
     """Return text in quotes for a message, cut off if it is long."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
-
-
-def _check_value(value: str) -> None:
-    if re.search(r"[;\r\n\0]", value) or value != value.strip(" \t"):
-        raise GeometryError(
-            f"{value!r} cannot be a value in a .geom file: it would not be read back as it is"
-        )

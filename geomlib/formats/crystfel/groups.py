@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-MAX_MEMBERS = 64
-MAX_GROUPS = 512  # panels count too
+#: Members of a group, and groups and panels together, that CrystFEL has room for.
+MAX_GROUP_SIZE, MAX_GROUPS = 64, 512
 #: CrystFEL 0.9.1 and 0.10.2 cut a line into pieces of 1022 characters.
 MAX_LINE = 1000
-_TOP = "all"
+#: The group that holds all others.
+TOP_GROUP = "all"
 _COLLECTIONS = {"p": "modules", "q": "quadrants"}
 
 
@@ -80,8 +81,8 @@ def hierarchy(
     tree: list[tuple[str, list[str]]] = []
 
     def add(name: str, members: list[str]) -> None:
-        if len(members) > MAX_MEMBERS:
-            pieces = -(-len(members) // MAX_MEMBERS)
+        if len(members) > MAX_GROUP_SIZE:
+            pieces = -(-len(members) // MAX_GROUP_SIZE)
             size = -(-len(members) // pieces)
             parts = []
             for piece in range(pieces):
@@ -92,14 +93,14 @@ def hierarchy(
         contents[name] = frozenset().union(*(contents[member] for member in members))
         top.update(dict.fromkeys(contents[name], name))
 
-    named = _legal_names(groups, {*panels, _TOP})
+    named = _legal_names(groups, {*panels, TOP_GROUP})
     for name, own in sorted(named.items(), key=lambda item: len(set(item[1]))):
         held = frozenset(own)
         members = list(dict.fromkeys(top[panel] for panel in own))
         nested = all(contents[member] <= held for member in members)
         if nested and len(members) > 1 and len(held) < len(panels):
             add(name, members)
-    add(free_name(_TOP, contents), list(dict.fromkeys(top[panel] for panel in panels)))
+    add(free_name(TOP_GROUP, contents), list(dict.fromkeys(top[panel] for panel in panels)))
     return tree if len(contents) <= MAX_GROUPS else []
 
 

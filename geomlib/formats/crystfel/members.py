@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from geomlib.formats.crystfel.document import quoted
+from geomlib.formats.crystfel.groups import TOP_GROUP
 from geomlib.formats.crystfel.panels import PanelView
 
-#: CrystFEL reads no more than this many ``group_`` lines.
-MAX_GROUPS = 1024
-MAX_MEMBERS = 2_000_000
+#: More ``group_`` lines, or panels in all groups together, than any detector has.
+_MAX_LINES, _MAX_PANELS = 1024, 2_000_000
+_PART = re.compile(r"(.+)_part\d+", re.DOTALL)
 
 
 def group_members(view: PanelView) -> dict[str, tuple[str, ...]]:
@@ -34,9 +36,31 @@ def group_members(view: PanelView) -> dict[str, tuple[str, ...]]:
                 if prefix == "group_" or name not in groups:
                     groups[name] = _members(view, index, groups)
         total = sum(map(len, groups.values()))
-        if total > MAX_MEMBERS or (prefix == "group_" and len(groups) > MAX_GROUPS):
+        if total > _MAX_PANELS or (prefix == "group_" and len(groups) > _MAX_LINES):
             raise view.document.error(f"{len(groups)} groups of {total} panels are too many")
     return {name: tuple(members) for name, members in groups.items() if members}
+
+
+def meaningful_groups(
+    groups: Mapping[str, tuple[str, ...]], n_panels: int
+) -> dict[str, tuple[str, ...]]:
+    """Leave out the groups that CrystFEL demands and that say nothing.
+
+    Those are ``all``, if it holds all panels, and ``x_part0``, ``x_part1`` …, into which a group
+    ``x`` is cut where it has more members than CrystFEL allows.
+    """
+    parts: dict[str, list[str]] = {}
+    for name in groups:
+        if match := _PART.fullmatch(name):
+            parts.setdefault(match[1], []).append(name)
+    empty = set()
+    for whole, names in parts.items():
+        held = {panel for name in names for panel in groups[name]}
+        if held == set(groups.get(whole, ())):
+            empty.update(names)
+    if len(groups.get(TOP_GROUP, ())) == n_panels:
+        empty.add(TOP_GROUP)
+    return {name: members for name, members in groups.items() if name not in empty}
 
 
 def _members(

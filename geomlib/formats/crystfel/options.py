@@ -18,6 +18,29 @@ _NO_PATH = re.compile(r"[;=\s\0]")
 class Options:
     """Arguments of `write_crystfel`, checked; None leaves it to the geometry or its file.
 
+    Parameters
+    ----------
+    layout : {"vcxi", "cheetah"}, optional
+        How the data lies in the file: with an axis of modules (frame, module, ss, fs), as in
+        virtual CXI files of European XFEL, or with modules stacked along slow scan
+        (frame, ss, fs), as in files of Cheetah. Default: as in the file that the geometry came
+        from; else stacked for one module or a pnCCD, and with an axis of modules for others.
+    gain_axis : int, optional
+        For ``"vcxi"``: the data is raw and has an axis behind the modules; 0 for the signal.
+    distance : float, optional
+        In metres, instead of `Geometry.distance`.
+    photon_energy : float, optional
+        In eV, instead of `Geometry.photon_energy`.
+    adu_per_ev, adu_per_photon : float, optional
+        Detector units for one eV, or for one photon. Give one of them.
+    data_path, mask_path : str, optional
+        Where data and mask are in the data files, instead of the geometry's.
+    mask_file : str, optional
+        File that holds the mask, if it is not the data file.
+    mask_good, mask_bad : int, optional
+        Bits of the mask that good pixels must have, and must not have. Default for a new mask: none
+        and all.
+
     Raises
     ------
     GeometryError

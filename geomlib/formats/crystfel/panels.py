@@ -30,7 +30,6 @@ SYNONYMS = {
     "mask_bad": "mask0_badbits",
 }
 FLAG_KEYS = ("flag_lessthan", "flag_morethan", "flag_equal")
-_SPECIAL_KEYS = frozenset((*SYNONYMS, *FLAG_KEYS))
 MAX_DIMENSIONS, MAX_MASKS, MAX_FLAGS = 16, 8, 16
 _MASK_PARTS = ("data", "file", "goodbits", "badbits")
 _MASK_KEYS = tuple(f"mask{n}_{part}" for n in range(MAX_MASKS) for part in _MASK_PARTS)
@@ -46,6 +45,15 @@ PANEL_KEYS = frozenset(
     )
 )
 _GROUP_KEY = re.compile(r"(?:rigid_)?group_")
+
+
+class _PlainKeys(dict[str, str]):
+    """Keys as they are called now, by what stands in the file; each is looked at once."""
+
+    def __missing__(self, text: str) -> str:
+        key = text.rstrip(" \t")
+        self[text] = key = SYNONYMS.get(key, key)
+        return key
 
 
 class Mask(NamedTuple):
@@ -98,6 +106,8 @@ class PanelView:
         defaults: dict[str, int] = {}
         default_flags: tuple[int, ...] = ()
         owner, current = None, defaults
+        plain = _PlainKeys()
+        flags = "flag_" in self.document.text
         for index, (name, slash, key, _, _) in enumerate(self.document.rows):
             if not slash:
                 key = name.rstrip(" \t")
@@ -119,11 +129,9 @@ class PanelView:
                     self.last_new_panel = index
                     if default_flags:
                         self._flags[name] = default_flags
-            key = key.rstrip(" \t")
-            if key in _SPECIAL_KEYS:
-                if key in FLAG_KEYS:
-                    self._flags[name] = (*self._flags.get(name, ()), index)[: MAX_FLAGS + 1]
-                key = SYNONYMS.get(key, key)
+            key = plain[key]
+            if flags and key in FLAG_KEYS:
+                self._flags[name] = (*self._flags.get(name, ()), index)[: MAX_FLAGS + 1]
             current[key] = index
 
     def _top_level(self, index: int, key: str) -> None:
@@ -189,6 +197,9 @@ class PanelView:
         """
         if key not in self.used_keys and default is not None:
             return [default] * len(self.panels)
+        shared = {keys.get(key) for keys in self.panels.values()}
+        if len(shared) == 1 and (index := shared.pop()) is not None:
+            return [self.parse(index, parse, expected)] * len(self.panels)
         out: list[T] = []
         texts = self.document.values
         seen: dict[str, T] = {}

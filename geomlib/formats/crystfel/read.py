@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from geomlib.detector import Detector, FloatArray
-from geomlib.errors import GeometryError, GeometryFileError, warn
+from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
 from geomlib.formats.crystfel import beam
 from geomlib.formats.crystfel.acceptance import rejection_summary
 from geomlib.formats.crystfel.document import MAX_BYTES, Document, quoted
-from geomlib.formats.crystfel.members import group_members
+from geomlib.formats.crystfel.members import group_members, meaningful_groups
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.recognise import Recognised, recognise
 from geomlib.formats.crystfel.regions import bad_regions
@@ -31,7 +31,7 @@ def read_crystfel(path: str | PathLike[str], *, detector: Detector | str | None 
     Parameters
     ----------
     path : str or path-like
-        The file; or its text, if it has more than one line.
+        The file.
     detector : Detector or str, optional
         The detector that it describes, instead of recognising it by its panels; ``"generic"`` to
         take the layout of the data as it is in the file.
@@ -45,7 +45,7 @@ def read_crystfel(path: str | PathLike[str], *, detector: Detector | str | None 
     Raises
     ------
     GeometryFileError
-        If the file is malformed; it names file, line and key.
+        If the file cannot be read or is malformed; it names file, line and key.
     GeometryError
         If the panels do not fit the `detector` that is asked for.
 
@@ -55,10 +55,16 @@ def read_crystfel(path: str | PathLike[str], *, detector: Detector | str | None 
         If versions of CrystFEL reject the file (which, and why), and if it holds something
         doubtful.
     """
-    if isinstance(path, str) and ("\n" in path or "\r" in path):
-        document = Document.parse(path.encode("utf-8", "surrogateescape"))
-    else:
-        document = Document.parse(_read_bytes(Path(path)), path)
+    return _described(Document.parse(_read_bytes(Path(path)), path), detector)
+
+
+def parse_crystfel(text: str, *, detector: Detector | str | None = None) -> Geometry:
+    """Read the text of a CrystFEL ``.geom`` file; otherwise as `read_crystfel`."""
+    return _described(Document.parse(text.encode("utf-8", "surrogateescape")), detector)
+
+
+def _described(document: Document, detector: Detector | str | None) -> Geometry:
+    """Make a geometry, and warn of what is doubtful in its text."""
     view = PanelView(document)
     geometry = geometry_of(view, detector)
     for message in (_doubts(view), rejection_summary(view)):
@@ -118,7 +124,7 @@ def _read_bytes(path: Path) -> bytes:
             # One byte too many tells the parser of a file that is too large.
             return file.read(min(os.fstat(file.fileno()).st_size, MAX_BYTES) + 1)
     except OSError as error:
-        raise GeometryFileError(f"cannot be read: {error.strerror or error}", path=path) from error
+        raise system_error(error, path, "read") from error
 
 
 def _vectors(view: PanelView) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -129,9 +135,9 @@ def _vectors(view: PanelView) -> tuple[FloatArray, FloatArray, FloatArray]:
     corners = np.zeros((len(view.panels), 3))
     corners[:, :2] = view.corners * pitch
     ss, fs = view.ss * pitch, view.fs * pitch
-    area = np.cross(fs, ss)
-    flat = (area * area).sum(axis=1)
+    # The square of the area of a pixel, by Lagrange's identity.
     size = (fs * fs).sum(axis=1) * (ss * ss).sum(axis=1)
+    flat = size - (fs * ss).sum(axis=1) ** 2
     wrong = np.flatnonzero(~(flat > 1e-12 * size))
     if len(wrong):
         name = view.names[int(wrong[0])]
@@ -154,7 +160,7 @@ def _groups(view: PanelView, found: Recognised) -> dict[str, tuple[int, ...]] | 
     tile_of = dict(zip(view.panels, found.tiles.tolist(), strict=True))
     groups = {
         name: tuple(sorted(tile_of[panel] for panel in panels))
-        for name, panels in group_members(view).items()
+        for name, panels in meaningful_groups(group_members(view), len(tile_of)).items()
     }
     return groups or None
 

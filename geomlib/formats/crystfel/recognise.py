@@ -88,20 +88,6 @@ def recognise(view: PanelView, wanted: Detector | str | None = None) -> Recognis
     return _generic(view)
 
 
-def panel_tiles(view: PanelView, detector: Detector) -> dict[str, int]:
-    """Tile number of each panel of a file in a detector that was recognised from it.
-
-    Raises
-    ------
-    GeometryError
-        If the panels are not those of the detector.
-    """
-    tiles = _match(view, detector)
-    if tiles is None:
-        raise GeometryError(f"the panels of the file are not those of {detector!r}")
-    return dict(zip(view.panels, tiles.tolist(), strict=True))
-
-
 # -- Data coordinates -------------------------------------------------------------------
 
 
@@ -135,16 +121,20 @@ def _pixel_sizes(view: PanelView) -> tuple[float, float]:
     return ss, fs
 
 
-def _match(view: PanelView, detector: Detector) -> IntArray | None:
+def _match(
+    view: PanelView, detector: Detector, rectangles: IntArray | None = None
+) -> IntArray | None:
     """Tile of each panel, or None if one is no tile, or the same tile as another, of a detector."""
     modules, n_ss, _ = detector.data_shape
     if modules == 1 and view.slabs[1]:
         return None
-    rows = n_ss if modules > 1 else int(view.bounds[:, 1].max()) + 1
+    if modules == 1 or rectangles is None:
+        rows = n_ss if modules > 1 else int(view.bounds[:, 1].max()) + 1
+        rectangles = _rectangles(view, rows, modules)
     known = _tile_lookup(detector)
     used: dict[int, int] = {}
     tiles = []
-    for rectangle in map(tuple, _rectangles(view, rows, modules).tolist()):
+    for rectangle in map(tuple, rectangles.tolist()):
         # Two tiles may use the same data: they are taken in turn.
         choices = known.get(rectangle, ())
         turn = used.get(choices[0], 0) if choices else 0
@@ -168,13 +158,14 @@ def _tile_lookup(detector: Detector) -> dict[tuple[int, ...], tuple[int, ...]]:
 
 
 def _match_family(view: PanelView, family: _Family) -> Recognised | None:
-    modules = _rectangles(view, family.n_ss, MAX_MODULES)[:, 0]
-    if modules.max() >= MAX_MODULES:
+    rectangles = _rectangles(view, family.n_ss, MAX_MODULES)
+    last = int(rectangles[:, 0].max())
+    if last >= MAX_MODULES:
         return None
-    whole = family.build(int(modules.max()) + 1, view.slabs[1])
+    whole = family.build(last + 1, view.slabs[1])
     if whole is None:
         return None
-    tiles = _match(view, whole)
+    tiles = _match(view, whole, rectangles)
     if tiles is not None:
         return _part(whole, tiles)
     return _trimmed(view, whole)
@@ -257,7 +248,7 @@ def _lpd_mini(n_modules: int, axis: bool) -> Detector | None:
     return lpd_mini_detector(n_modules) if axis or n_modules < 8 else None
 
 
-def _epix10k(n_modules: int, axis: bool = True) -> Detector:
+def _epix10k(n_modules: int) -> Detector:
     """ePix10K: one module as it is, 16 of them as the ePix10K-2M of LCLS."""
     if n_modules == 1:
         return EPIX10K
@@ -287,7 +278,7 @@ _FAMILIES = (
     _Family(PNCCD.pixel_size, 512, lambda n, axis: jungfrau_detector(n)),
     _Family(PNCCD.pixel_size, 512, lambda n, axis: _up_to(PNCCD, n)),
     _Family(EPIX100.pixel_size, 704, lambda n, axis: _up_to(EPIX100, n)),
-    _Family(EPIX10K.pixel_size, 352, _epix10k),
+    _Family(EPIX10K.pixel_size, 352, lambda n, axis: _epix10k(n)),
 )
 
 

@@ -14,8 +14,9 @@ from geomlib.metadata import BadRegion
 
 #: Bad regions without a panel, times panels: more are no work of people.
 MAX_PLACES = 2_000_000
-_LAB_KEYS = ("min_x", "max_x", "min_y", "max_y")
-_DATA_KEYS = ("min_ss", "max_ss", "min_fs", "max_fs")
+#: Keys of a bad region in the laboratory, and in the data.
+REGION_LAB_KEYS = ("min_x", "max_x", "min_y", "max_y")
+REGION_DATA_KEYS = ("min_ss", "max_ss", "min_fs", "max_fs")
 
 
 class Region(NamedTuple):
@@ -50,8 +51,8 @@ def file_regions(view: PanelView) -> list[Region]:
     out = []
     for name, keys in view.regions.items():
         index = max(keys.values())
-        lab = [key for key in _LAB_KEYS if key in keys]
-        data = [key for key in _DATA_KEYS if key in keys]
+        lab = [key for key in REGION_LAB_KEYS if key in keys]
+        data = [key for key in REGION_DATA_KEYS if key in keys]
         if lab and data:
             raise view.document.error(
                 f"bad region {quoted(name)} has {lab[0]} and {data[0]}; expected x, y or ss, fs",
@@ -63,7 +64,7 @@ def file_regions(view: PanelView) -> list[Region]:
                 f"found {quoted(panel)}, expected the name of a panel of this file", keys["panel"]
             )
         if len(lab) < 4 and len(data) < 4:
-            missing = [k for k in (_LAB_KEYS if lab else _DATA_KEYS) if k not in keys]
+            missing = [k for k in (REGION_LAB_KEYS if lab else REGION_DATA_KEYS) if k not in keys]
             view.doubt(f"bad region {quoted(name)} has no {', '.join(missing)}, left out", index)
         elif lab:
             corners = tuple(view.parse(keys[k], values.number, "a number of pixels") for k in lab)

@@ -117,20 +117,25 @@ def updated(document: Document, geometry: Geometry, options: Options) -> Documen
 
 def _check(changed: Document, task: _Task) -> None:
     """Refuse to hand out a text that would put a tile in another place than asked for."""
-    view, new, options = PanelView(changed), task.new, task.options
+    view, new = PanelView(changed), task.new
     # Panel by panel: in another layout, tiles that geomlib does not know may have another order.
     found = geometry_of(view, "generic")
     tile_of = dict(zip(view.names, recognise(view, "generic").tiles, strict=True))
     order = [tile_of[panel] for panel in task.view.names]
     shift = np.abs(found.tile_outlines()[order] - new.tile_outlines()[task.tiles]).max()
-    distance = new.distance if options.distance is None else options.distance
-    energy = new.photon_energy if options.photon_energy is None else options.photon_energy
-    if shift > _ACCURACY or found.distance != distance or found.photon_energy != energy:
+    wrong = []
+    if not shift <= _ACCURACY:
+        wrong.append(f"tiles would be {shift:.3g} m away")
+    for name, is_now, wanted in (
+        ("distance", found.distance, _wanted_distance(task)),
+        ("photon energy", found.photon_energy, _wanted_energy(task)),
+    ):
+        if is_now != wanted:
+            wrong.append(f"the {name} would be {is_now} instead of {wanted}")
+    if wrong:
         raise changed.error(
-            f"cannot be changed to what is asked for: tiles would be {shift:.3g} m away, the "
-            f"distance {found.distance} instead of {distance}, the photon energy "
-            f"{found.photon_energy} instead of {energy}; write the geometry as a new file: "
-            "geom.replace(source=None)"
+            f"cannot be changed to what is asked for: {', '.join(wrong)}; write the geometry as a "
+            "new file: geom.replace(source=None)"
         )
 
 
@@ -140,6 +145,12 @@ def _check(changed: Document, task: _Task) -> None:
 def _positions(task: _Task) -> None:
     view, old, new = task.view, task.old, task.new
     moved = old.tile_corners != new.tile_corners
+    # z also holds what the panel's own clen differs from that of the first panel.
+    more = old.tile_corners[task.tiles, 2] - view.coffset
+    if _wanted_distance(task) is None and old.distance is not None:
+        # There will be no clen, so that coffset has to say all of it.
+        moved[np.array(task.tiles)[more != 0], 2] = True
+        more[:] = 0
     differ = {
         "corner_x": moved[:, 0],
         "corner_y": moved[:, 1],
@@ -153,9 +164,7 @@ def _positions(task: _Task) -> None:
         if not changed[tile]:
             continue
         panel_new = panel_texts(new, tile, float(view.pitch[row]))
-        # z also holds what the panel's own clen differs from that of the first panel.
-        more = old.tile_corners[tile, 2] - view.coffset[row]
-        z = float(new.tile_corners[tile, 2] - more)
+        z = float(new.tile_corners[tile, 2] - more[row])
         panel_new["coffset"] = positional(in_metres(z))
         for key, tiles in differ.items():
             if tiles[tile]:
@@ -167,8 +176,17 @@ def _positions(task: _Task) -> None:
 # -- The beam -------------------------------------------------------------------------------
 
 
+def _wanted_distance(task: _Task) -> float | None:
+    return task.new.distance if task.options.distance is None else task.options.distance
+
+
+def _wanted_energy(task: _Task) -> float | None:
+    wanted = task.options.photon_energy
+    return task.new.photon_energy if wanted is None else wanted
+
+
 def _distance(task: _Task) -> None:
-    wanted = task.new.distance if task.options.distance is None else task.options.distance
+    wanted = _wanted_distance(task)
     if wanted == task.old.distance:
         return
     view, edits = task.view, task.edits
@@ -190,8 +208,7 @@ def _distance(task: _Task) -> None:
 
 
 def _photon_energy(task: _Task) -> None:
-    wanted = task.options.photon_energy
-    wanted = task.new.photon_energy if wanted is None else wanted
+    wanted = _wanted_energy(task)
     if wanted == task.old.photon_energy:
         return
     view, edits = task.view, task.edits

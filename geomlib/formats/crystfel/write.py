@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from os import PathLike, fspath
+from typing import Any
 
 from geomlib.atomic import replacing
 from geomlib.errors import GeometryError, warn
 from geomlib.formats.crystfel.compose import compose
 from geomlib.formats.crystfel.document import Document
-from geomlib.formats.crystfel.options import Layout, Options
+from geomlib.formats.crystfel.options import Options
 from geomlib.formats.crystfel.update import updated
 from geomlib.geometry import Geometry
 
@@ -21,18 +22,7 @@ _NO_VALUE = re.compile(r"[;\r\n\0]")
 def write_crystfel(
     geometry: Geometry,
     path: str | PathLike[str],
-    *,
-    layout: Layout | None = None,
-    gain_axis: int | None = None,
-    distance: float | None = None,
-    photon_energy: float | None = None,
-    adu_per_ev: float | None = None,
-    adu_per_photon: float | None = None,
-    data_path: str | None = None,
-    mask_path: str | None = None,
-    mask_file: str | None = None,
-    mask_good: int | None = None,
-    mask_bad: int | None = None,
+    **options: Any,
 ) -> None:
     """Write a geometry as a CrystFEL ``.geom`` file, whole or not at all.
 
@@ -48,26 +38,8 @@ def write_crystfel(
         `groups`, `data_path`, `mask_path` and `motor_positions` are written.
     path : str or path-like
         The file; an older one is replaced.
-    layout : {"vcxi", "cheetah"}, optional
-        How the data lies in the file: with an axis of modules (frame, module, ss, fs), as in
-        virtual CXI files of European XFEL, or with modules stacked along slow scan
-        (frame, ss, fs), as in files of Cheetah. Default: as in the file that the geometry came
-        from; else stacked for one module or a pnCCD, and with an axis of modules for others.
-    gain_axis : int, optional
-        For ``"vcxi"``: the data is raw and has an axis behind the modules; 0 for the signal.
-    distance : float, optional
-        In metres, instead of `Geometry.distance`.
-    photon_energy : float, optional
-        In eV, instead of `Geometry.photon_energy`.
-    adu_per_ev, adu_per_photon : float, optional
-        Detector units for one eV, or for one photon. Give one of them.
-    data_path, mask_path : str, optional
-        Where data and mask are in the data files, instead of the geometry's.
-    mask_file : str, optional
-        File that holds the mask, if it is not the data file.
-    mask_good, mask_bad : int, optional
-        Bits of the mask that good pixels must have, and must not have. Default for a new mask: none
-        and all.
+    **options
+        What is told besides the geometry: see `Options`.
 
     Raises
     ------
@@ -80,41 +52,14 @@ def write_crystfel(
         What is left to fill in; hexagons, which the format cannot hold; a distance or photon energy
         that looks like one in another unit.
     """
-    options = Options(
-        layout=layout,
-        gain_axis=gain_axis,
-        distance=distance,
-        photon_energy=photon_energy,
-        adu_per_ev=adu_per_ev,
-        adu_per_photon=adu_per_photon,
-        data_path=data_path,
-        mask_path=mask_path,
-        mask_file=mask_file,
-        mask_good=mask_good,
-        mask_bad=mask_bad,
-    )
-    text, doubts = _text(geometry, options)
+    text, doubts = _text(geometry, Options(**options))
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "surrogateescape"))
     for doubt in doubts:
         warn(f"{fspath(path)}: {doubt}")
 
 
-def crystfel_text(
-    geometry: Geometry,
-    *,
-    layout: Layout | None = None,
-    gain_axis: int | None = None,
-    distance: float | None = None,
-    photon_energy: float | None = None,
-    adu_per_ev: float | None = None,
-    adu_per_photon: float | None = None,
-    data_path: str | None = None,
-    mask_path: str | None = None,
-    mask_file: str | None = None,
-    mask_good: int | None = None,
-    mask_bad: int | None = None,
-) -> str:
+def crystfel_text(geometry: Geometry, **options: Any) -> str:
     """Return the text that `write_crystfel` writes; the parameters are the same.
 
     Returns
@@ -132,20 +77,7 @@ def crystfel_text(
     GeometryWarning
         As `write_crystfel`.
     """
-    options = Options(
-        layout=layout,
-        gain_axis=gain_axis,
-        distance=distance,
-        photon_energy=photon_energy,
-        adu_per_ev=adu_per_ev,
-        adu_per_photon=adu_per_photon,
-        data_path=data_path,
-        mask_path=mask_path,
-        mask_file=mask_file,
-        mask_good=mask_good,
-        mask_bad=mask_bad,
-    )
-    text, doubts = _text(geometry, options)
+    text, doubts = _text(geometry, Options(**options))
     for doubt in doubts:
         warn(doubt)
     return text
@@ -159,10 +91,12 @@ def _text(geometry: Geometry, options: Options) -> tuple[str, list[str]]:
                 raise GeometryError(f"{name} needs mask_path: where the mask is in the data files")
     _check_content(geometry)
     document = document_of(geometry, options)
-    if document is not None:
-        return document.text, _doubts(geometry, options.distance, options.photon_energy)
     distance = geometry.distance if options.distance is None else options.distance
     energy = geometry.photon_energy if options.photon_energy is None else options.photon_energy
+    if document is not None:
+        # What stays as it was in the file was the user's choice before.
+        same = geometry.source is not None and document.to_bytes() == geometry.source.text
+        return document.text, _doubts(geometry, *((None, None) if same else (distance, energy)))
     doubts = _doubts(geometry, distance, energy)
     if geometry.source is not None and geometry.source.format == "crystfel":
         doubts.append("the detector is another than in the file it came from, whose text is lost")

@@ -241,6 +241,39 @@ def test_distance_of_each_panel():
     )
 
 
+def test_distance_of_each_panel_that_is_taken_away():
+    text = TEXT.replace("clen = 0.1       ; metres\n", "")
+    text = text.replace("a/dim1", "a/clen = 0.1\na/dim1").replace(
+        "b/dim1", "b/clen = 0.103\nb/dim1"
+    )
+    # What the second panel's own clen said is in its coffset now.
+    assert edited(lambda g: g.replace(distance=None), text) == (
+        ["a/clen = 0.1", "b/clen = 0.103"],
+        [";a/clen = 0.1", ";b/clen = 0.103", "b/coffset = 0.005"],
+    )
+    _, new = edited(lambda g: g.offset((0, 0, 1e-3), modules=[1]).replace(distance=None), text)
+    assert new[-1] == "b/coffset = 0.006"
+
+
+@needs_shared_data
+@pytest.mark.parametrize("index", range(len(FILES)), ids=[path.stem for path in FILES])
+def test_real_files_without_distance_and_energy(index):
+    wanted = real(index)[1].replace(distance=None, photon_energy=None)
+    found = read(crystfel_text(wanted))
+    assert_same_place(found, wanted)
+    assert (found.distance, found.photon_energy) == (None, None)
+
+
+def test_values_in_other_units_are_doubted_where_they_are_new():
+    geometry = read(TEXT)
+    with pytest.warns(GeometryWarning, match=r"500 m; expected metres, are these millimetres"):
+        crystfel_text(geometry.replace(distance=500))
+    with pytest.warns(GeometryWarning, match=r"9\.3 eV; expected eV, are these keV"):
+        crystfel_text(geometry, photon_energy=9.3)
+    text = TEXT.replace("clen = 0.1 ", "clen = 500 ")
+    assert crystfel_text(read(text)) == text  # nothing to say about what was there
+
+
 def test_distance_and_energy_that_are_taken_away():
     old, new = edited(lambda g: g.replace(distance=None, photon_energy=None))
     assert [f";{line}" for line in old] == new
@@ -351,7 +384,7 @@ def test_groups():
     geometry = read(text)
     assert crystfel_text(geometry) == text
     found = read(crystfel_text(geometry.replace(groups={"left": (0,), "right": (1,)})))
-    assert dict(found.groups) == {"left": (0,), "right": (1,), "all": (0, 1)}
+    assert dict(found.groups) == {"left": (0,), "right": (1,)}
 
 
 @needs_shared_data
@@ -527,5 +560,8 @@ def test_change_that_the_text_cannot_take_is_an_error(monkeypatch):
     from geomlib.formats.crystfel import update
 
     monkeypatch.setattr(update, "panel_texts", lambda *_: dict.fromkeys(("corner_x",), "1"))
-    with warnings.catch_warnings(), pytest.raises(GeometryError, match="cannot be changed"):
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(GeometryError, match=r"asked for: tiles would be \S+ m away; write"),
+    ):
         crystfel_text(read(TEXT).offset((1e-3, 0)))

@@ -1,0 +1,157 @@
+"""Blocks of eight numbers at a time: what loops that the compiler unrolls do not reach.
+
+Two operations, written as LLVM instructions through numba's `intrinsic`. Both take addresses, not
+arrays, and convert from the dtype of one array to that of the other on the way; the arrays are
+given for their dtypes only. LLVM lowers the vectors to whatever the processor has.
+
+`transpose_block` reads 8 runs of 8 numbers and writes them as 8 runs across: rows of a tile that
+become columns of the image. Element by element this costs a load and a store a number; as three
+rounds of shuffles it costs 2 loads, 6 shuffles and 2 stores for 16 numbers.
+
+`copy_row` copies a run, forwards or backwards.
+
+None of this exists where the compiler is switched off; `geomlib.kernels.snap` then copies with
+numpy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+#: Side of a block that `transpose_block` moves.
+LANES = 8
+#: Numbers that `copy_row` moves at once.
+ROW_LANES = 16
+
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+def _size(dtype: Any) -> int:
+    return int(dtype.bitwidth) // 8
+
+
+def _at(builder: Any, base: Any, stride: Any, index: int) -> Any:
+    return builder.add(base, builder.mul(stride, _I64(index)))
+
+
+def _load(builder: Any, address: Any, context: Any, dtype: Any, lanes: int) -> Any:
+    element = context.get_data_type(dtype)
+    kind = ir.VectorType(element, lanes) if lanes > 1 else element
+    value = builder.load(builder.inttoptr(address, kind.as_pointer()))
+    value.align = _size(dtype)
+    return value
+
+
+def _store(builder: Any, value: Any, address: Any, dtype: Any) -> None:
+    instruction = builder.store(value, builder.inttoptr(address, value.type.as_pointer()))
+    instruction.align = _size(dtype)
+
+
+def _convert(builder: Any, value: Any, context: Any, given: Any, wanted: Any, lanes: int) -> Any:
+    """Convert numbers as numpy does, for the pairs of dtypes that `assemble_data` allows."""
+    element = context.get_data_type(wanted)
+    kind = ir.VectorType(element, lanes) if lanes > 1 else element
+    if given == wanted:
+        return value
+    if isinstance(given, types.Integer):
+        if isinstance(wanted, types.Integer):
+            if given.bitwidth == wanted.bitwidth:
+                return value
+            return builder.sext(value, kind) if given.signed else builder.zext(value, kind)
+        return builder.sitofp(value, kind) if given.signed else builder.uitofp(value, kind)
+    if given.bitwidth < wanted.bitwidth:
+        return builder.fpext(value, kind)
+    return builder.fptrunc(value, kind)
+
+
+def _shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
+    mask = ir.Constant(ir.VectorType(_I32, len(order)), order)
+    return builder.shuffle_vector(a, b, mask)
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Transpose 8 vectors of 8: pairs of numbers, then fours, then halves change places."""
+    pairs = []
+    for i in range(0, 8, 2):
+        pairs.append(_shuffle(builder, rows[i], rows[i + 1], [0, 8, 1, 9, 4, 12, 5, 13]))
+        pairs.append(_shuffle(builder, rows[i], rows[i + 1], [2, 10, 3, 11, 6, 14, 7, 15]))
+    fours = []
+    for i in (0, 4):
+        for first, second in ((i, i + 2), (i + 1, i + 3)):
+            a, b = pairs[first], pairs[second]
+            fours.append(_shuffle(builder, a, b, [0, 1, 8, 9, 4, 5, 12, 13]))
+            fours.append(_shuffle(builder, a, b, [2, 3, 10, 11, 6, 7, 14, 15]))
+    low = [_shuffle(builder, fours[i], fours[i + 4], [0, 1, 2, 3, 8, 9, 10, 11]) for i in range(4)]
+    high = [
+        _shuffle(builder, fours[i], fours[i + 4], [4, 5, 6, 7, 12, 13, 14, 15]) for i in range(4)
+    ]
+    return low + high
+
+
+@intrinsic
+def transpose_block(  # type: ignore[no-untyped-def]
+    typingctx, source, target, from_address, from_step, to_address, to_step
+):
+    """Read 8 runs of 8 numbers, ``from_step`` bytes apart; write run j to ``to_step * j``."""
+    given, wanted = source.dtype, target.dtype
+    signature = types.void(source, target, *[types.int64] * 4)
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        start, step, end, end_step = arguments[2:]
+        rows = []
+        for k in range(LANES):
+            row = _load(builder, _at(builder, start, step, k), context, given, LANES)
+            rows.append(_convert(builder, row, context, given, wanted, LANES))
+        for k, row in enumerate(_transposed(builder, rows)):
+            _store(builder, row, _at(builder, end, end_step, k), wanted)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def copy_row(  # type: ignore[no-untyped-def]
+    typingctx, source, target, from_address, to_address, count, direction
+):
+    """Copy ``count`` numbers; ``direction`` -1 reads them backwards from ``from_address``."""
+    given, wanted = source.dtype, target.dtype
+    signature = types.void(source, target, *[types.int64] * 4)
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        start, end, count, direction = arguments[2:]
+        in_step, out_step = _I64(_size(given)), _I64(_size(wanted))
+
+        def blocks(reverse: bool) -> None:
+            with cgutils.for_range_slice(builder, _I64(0), whole, _I64(ROW_LANES)) as (i, _):
+                offset = builder.mul(i, in_step)
+                if reverse:
+                    last = builder.add(offset, builder.mul(_I64(ROW_LANES - 1), in_step))
+                    address = builder.sub(start, last)
+                else:
+                    address = builder.add(start, offset)
+                row = _load(builder, address, context, given, ROW_LANES)
+                if reverse:
+                    row = _shuffle(builder, row, row, list(range(ROW_LANES))[::-1])
+                row = _convert(builder, row, context, given, wanted, ROW_LANES)
+                _store(builder, row, builder.add(end, builder.mul(i, out_step)), wanted)
+
+        whole = builder.and_(count, _I64(-ROW_LANES))
+        forwards = builder.icmp_signed("==", direction, _I64(1))
+        with builder.if_else(forwards) as (then, otherwise):
+            with then:
+                blocks(reverse=False)
+            with otherwise:
+                blocks(reverse=True)
+        with cgutils.for_range_slice(builder, whole, count, _I64(1)) as (i, _):
+            address = builder.add(start, builder.mul(builder.mul(i, direction), in_step))
+            number = _load(builder, address, context, given, 1)
+            number = _convert(builder, number, context, given, wanted, 1)
+            _store(builder, number, builder.add(end, builder.mul(i, out_step)), wanted)
+        return context.get_dummy_value()
+
+    return signature, generate

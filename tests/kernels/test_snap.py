@@ -1,0 +1,77 @@
+"""The compiled copies against plain numpy, for every orientation, odd sizes, strides and dtypes."""
+
+import numpy as np
+import pytest
+
+from geomlib import Detector, Geometry
+from geomlib.assembly.plan import make_plan
+from geomlib.kernels import compile as compiling
+from geomlib.kernels import snap
+
+pytestmark = pytest.mark.skipif(
+    snap.assemble_tiles is snap.assemble_with_numpy, reason="the compiler is switched off"
+)
+TURNS = [(a, b, s) for a in (1, -1) for b in (1, -1) for s in (False, True)]
+
+
+def odd_plan(seed):
+    """Tiles of odd sizes in all eight orientations, some of them on top of each other."""
+    rng = np.random.default_rng(seed)
+    bounds, corners, ss, fs = [], [], [], []
+    for module, (a, b, swap) in enumerate(TURNS):
+        for start in (0, 23):
+            size_ss, size_fs = rng.integers(1, 23), rng.integers(1, 40)
+            bounds.append((module, start, start + size_ss, 0, size_fs))
+            corners.append((*rng.integers(0, 60, 2), 0))
+            ss.append((a, 0, 0) if swap else (0, a, 0))
+            fs.append((0, b, 0) if swap else (b, 0, 0))
+    detector = Detector("odd", (8, 46, 40), np.array(bounds), (1.0, 1.0))
+    geometry = Geometry(detector, *(np.array(v, dtype=float) for v in (corners, ss, fs)))
+    return make_plan(geometry, "snap", False)
+
+
+DTYPES = ["u1 u1", "u2 u2", "u4 u4", "u8 u8", "u1 u8", "i2 i4", "u2 f4", "i4 f8", "i8 f4", "f8 f4"]
+LAYOUTS = ["C", "F", "strided", "frames last"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "dtypes", "layout"),
+    [(1, dtypes, "C") for dtypes in DTYPES]
+    + [
+        (seed, dtypes, layout) for seed in range(5) for dtypes in DTYPES[2::4] for layout in LAYOUTS
+    ],
+)
+def test_assemble_and_dismantle(seed, dtypes, layout):
+    given, wanted = dtypes.split()
+    plan = odd_plan(seed)
+    rng = np.random.default_rng(seed)
+    low = 0 if given[0] == "u" else -100
+    data = rng.integers(low, 100, (2, 8, 46, 40)).astype(given)
+    if layout == "F":
+        data = np.asfortranarray(data)
+    elif layout == "strided":
+        data = np.repeat(data, 2, axis=-1)[..., ::2]
+    elif layout == "frames last":
+        data = np.moveaxis(np.moveaxis(data, 0, -1).copy(), -1, 0)
+    images = np.full((2, 2, *plan.grid.shape), 77, dtype=wanted)
+    top = plan.grid.shape[0]
+    for a, b in ((0, 13), (13, top - 5), (top - 5, top)):
+        snap.assemble_tiles(data, plan.tiles, images[0], 0, 2, a, b)
+        snap.assemble_with_numpy(data, plan.tiles, images[1], 0, 2, a, b)
+    np.testing.assert_array_equal(images[0], images[1])
+    stacks = np.zeros((2, *data.shape), dtype=wanted)
+    if layout == "F":
+        stacks = np.asfortranarray(stacks)
+    snap.dismantle_tiles(images[0], plan.tiles, stacks[0], 0, 2)
+    snap.dismantle_with_numpy(images[1], plan.tiles, stacks[1], 0, 2)
+    np.testing.assert_array_equal(stacks[0], stacks[1])
+
+
+def test_a_kernel_is_compiled_where_nothing_can_be_kept(monkeypatch):
+    def njit(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: ("compiled", function)
+
+    monkeypatch.setattr(compiling, "njit", njit)
+    assert compiling.kernel(len) == ("compiled", len)
