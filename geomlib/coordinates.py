@@ -117,19 +117,17 @@ def pixel_positions(detector: Detector, tiles: Tiles, reference: str) -> FloatAr
     out = np.full((*detector.data_shape, 3), np.nan)
     hexagonal = detector.pixel_shape == "hexagon"
     for tile, (n_ss, n_fs) in enumerate(detector.tile_shapes):
-        u, v = np.meshgrid(
-            np.arange(n_ss, dtype=np.float64), np.arange(n_fs, dtype=np.float64), indexing="ij"
-        )
+        u = np.arange(n_ss, dtype=np.float64)[:, np.newaxis]
+        v = np.arange(n_fs, dtype=np.float64)[np.newaxis]
         if hexagonal:
-            v[1::2] += 0.5
+            v = v + 0.5 * (np.arange(n_ss)[:, np.newaxis] % 2)
         if reference == "centre":
-            u += HEXAGON_HEIGHT / 2 if hexagonal else 0.5
-            v += 0.5
-        out[detector.tile_slice(tile)] = (
-            tiles.corners[tile]
-            + u[..., np.newaxis] * tiles.ss[tile]
-            + v[..., np.newaxis] * tiles.fs[tile]
-        )
+            u = u + (HEXAGON_HEIGHT / 2 if hexagonal else 0.5)
+            v = v + 0.5
+        part = out[detector.tile_slice(tile)]
+        corner, ss, fs = tiles.corners[tile], tiles.ss[tile], tiles.fs[tile]
+        for axis in range(3):
+            part[..., axis] = (corner[axis] + u * ss[axis]) + v * fs[axis]
     return out
 
 
