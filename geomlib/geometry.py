@@ -217,6 +217,9 @@ class Geometry(Value):
     ) -> tuple[IntArray, FloatArray, FloatArray]:
         """Find the pixel seen at (x, y) looking along the beam: the inverse of `data_to_lab`.
 
+        For hexagons it is the inverse inside each hexagon; the corners of the square that a pixel
+        is in data coordinates lie in the hexagons of its neighbours.
+
         Parameters
         ----------
         x, y : array_like of float

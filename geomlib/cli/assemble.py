@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from geomlib.geometry import Geometry
 
 _SUFFIXES = (".png", ".npy", ".h5", ".hdf5", ".nxs")
+#: Names of files listed in a message.
+_LISTED = 8
 
 
 class Reduce(StrEnum):
@@ -136,7 +138,7 @@ def assemble(
     """
     from geomlib.data import open_frames, select_frames, write_hdf5, write_npy
 
-    suffix = check_output(output, _SUFFIXES)
+    suffix = check_output(output, _SUFFIXES, [*data, geometry])
     layout = read_geometry_file(geometry, quad_positions, invert)
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
@@ -158,7 +160,7 @@ def assemble(
             shape = write_npy(output, images, n_frames)
         else:
             shape = write_hdf5(output, images, n_frames, _origin(request, context.obj))
-    _report(request, output, shape)
+    _report(request, output, shape, _files_used(data, stack))
 
 
 def _reduction(wanted: Reduce | None, suffix: str, n_frames: int) -> How | None:
@@ -225,7 +227,17 @@ def _origin(request: _Request, arguments: Sequence[str]) -> Origin:
     return Origin(stack.path, stack.name, request.reduce, command, numbers, trains, pulses)
 
 
-def _report(request: _Request, output: Path, shape: tuple[int, ...]) -> None:
+def _files_used(data: Sequence[Path], stack: FrameStack) -> str:
+    """Say which files of a folder, or of several, the frames come from."""
+    if len(data) == 1 and not data[0].is_dir():
+        return ""
+    paths = {segment.path for part in stack.parts for segment in part.segments}
+    names = [path.name for path in sorted(paths)]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"; from {', '.join(names[:_LISTED])}{more}"
+
+
+def _report(request: _Request, output: Path, shape: tuple[int, ...], files: str) -> None:
     n, of = len(request.frames), request.stack.n_frames
     what = f"frame {request.frames[0]} of {of}" if n == 1 else f"{n} of {of} frames"
     if request.reduce is not None:
@@ -233,4 +245,4 @@ def _report(request: _Request, output: Path, shape: tuple[int, ...]) -> None:
     missing = request.stack.missing_modules
     gaps = f"; missing modules: {', '.join(map(str, missing))}" if missing else ""
     size = " × ".join(map(str, shape))
-    stdout().print(f"{output}: {size} pixels, {what}{gaps}", markup=False, soft_wrap=True)
+    stdout().print(f"{output}: {size} pixels, {what}{gaps}{files}", markup=False, soft_wrap=True)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from geomlib.data.images import Progress
 
 
+#: Width of what is no terminal.
+_WIDE = 10_000
+
+
 def error(message: str) -> None:
     """Print an error as one line on stderr."""
     _line("error", message, typer.colors.RED)
@@ -31,8 +35,32 @@ def _line(kind: str, message: str, colour: str) -> None:
     typer.echo(f" {one_line(message)}", err=True)
 
 
+# What the library says to its callers, and what that is in the shell.
+_IN_THE_SHELL = (
+    ("Pass unit=1e-3 for millimetres, unit=1 for metres.", "In the shell they are millimetres."),
+    ("give them as arguments, or edit", "give --distance, --energy and --adu-per-ev, or edit"),
+    ("adu_per_ev must be", "--adu-per-ev must be"),
+    ("adu_per_ev or adu_per_photon", "ADU scale"),
+    ("invert=True (--invert)", "--invert"),
+    ("dataset=… (--dataset)", "--dataset"),
+    ("open_frames (`geomlib assemble`)", "`geomlib assemble`"),
+    ("option 'quad_positions'", "option '--quad-positions'"),
+    ("option 'adu_per_ev'", "option '--adu-per-ev'"),
+    ("option 'layout'", "option '--layout'"),
+    ("option 'invert'", "option '--invert'"),
+)
+
+
+def in_the_shell(message: str) -> str:
+    """Return a message of the library in words of the shell."""
+    for said, meant in _IN_THE_SHELL:
+        message = message.replace(said, meant)
+    return message
+
+
 def one_line(message: str) -> str:
-    """Return a message without line breaks, nor anything else that moves the cursor."""
+    """Return a message in words of the shell, without line breaks or what moves the cursor."""
+    message = in_the_shell(message)
     visible = "".join(
         c if c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in message
     )
@@ -55,7 +83,8 @@ def stdout() -> Console:
     """Return the console for results."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    # A pipe has no width: what reads it wants whole lines.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from geomlib.cli.console import stdout
-from geomlib.cli.options import Invert, QuadPositions, read_geometry_file
+from geomlib.cli.options import Invert, QuadPositions, check_folder, read_geometry_file
 from geomlib.errors import GeometryError
 
 
@@ -41,11 +41,14 @@ def convert(
 ) -> None:
     """Write a geometry file in another format, or in another layout of its data.
 
+    OUT may be IN: it is replaced when all is written, and stays as it was after an error.
+
     Example: geomlib convert lpd.h5 lpd.geom --distance 0.2 --energy 9300 --adu-per-ev 0.001
     """
     from geomlib.formats import write_geometry
 
     fmt = _format_to_write(target, to)
+    check_folder(target)
     geometry = read_geometry_file(source, quad_positions, invert)
     changes = {"distance": distance, "photon_energy": energy}
     geometry = geometry.replace(**{k: v for k, v in changes.items() if v is not None})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geomlib.cli.console import stdout
+from geomlib.errors import GeometryError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,11 @@ def demo(
     from rich.table import Table
 
     console = stdout()
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise GeometryError(f"--output {output} cannot be made a folder: {reason}") from problem
     steps = Table("step", "result", "time", box=None, padding=(0, 2, 0, 0), header_style="bold")
     steps.columns[2].justify = "right"
     defects = _simulate(output, steps)

@@ -28,23 +28,39 @@ def info(
 
     Example: geomlib info agipd.geom
     """
-    from rich.table import Table
-    from rich.text import Text
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GeometryWarning)
         geometry = read_geometry_file(file, quad_positions, invert)
+    findings = [
+        one_line(str(w.message).removeprefix(f"{file}: "))
+        for w in caught
+        if issubclass(w.category, GeometryWarning)
+    ]
+    _print(describe(geometry), findings)
+
+
+def _print(rows: list[tuple[str, str]], findings: list[str]) -> None:
+    """Print a table on a terminal, and a line for each row elsewhere."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = stdout()
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in describe(geometry):
-        table.add_row(name, Text(value))
-    findings = [one_line(str(w.message)) for w in caught if issubclass(w.category, GeometryWarning)]
-    for k, finding in enumerate(findings):
-        table.add_row("" if k else "findings", Text(finding, style="yellow"))
-    if not findings:
-        table.add_row("findings", Text("none", style="green"))
-    stdout().print(table)
+    colour = "yellow" if findings else "green"
+    names = ["findings", *[""] * (len(findings) - 1)]
+    found = list(zip(names, findings or ["none"], strict=True))
+    if console.is_terminal:
+        for name, value in rows:
+            table.add_row(name, Text(value))
+        for name, value in found:
+            table.add_row(name, Text(value, style=colour))
+        console.print(table)
+        return
+    width = max(len(name) for name, _ in rows)
+    for name, value in [*rows, *found]:
+        console.print(f"{name:<{width}}  {value}", markup=False, soft_wrap=True)
 
 
 def describe(geometry: Geometry) -> list[tuple[str, str]]:

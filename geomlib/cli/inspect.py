@@ -42,8 +42,8 @@ def inspect(
 
     Example: geomlib inspect agipd.geom -o agipd.png
     """
-    check_output(output, _SUFFIXES)
     files = [file] if compare is None else [file, compare]
+    check_output(output, _SUFFIXES, files)
     geometry, *others = read_geometry_files(files, quad_positions, invert)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _PAIR = re.compile(rf"\(?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)?")
+#: Farther from the beam, in millimetres, than any quadrant is.
+_FAR = 100_000.0
 
 QuadPositions = Annotated[
     str | None,
@@ -40,6 +42,10 @@ def parse_quad_positions(text: str) -> list[tuple[float, float]]:
         raise GeometryError(
             f"--quad-positions must be four positions such as "
             f"'11.4,299 -11.5,8 254.5,-16 278.5,275', not {text!r}"
+        )
+    if max(abs(value) for pair in pairs for value in pair) > _FAR:
+        raise GeometryError(
+            f"--quad-positions must be in millimetres, at most {_FAR:g} from the beam, not {text!r}"
         )
     return pairs
 
@@ -95,22 +101,47 @@ def _read(path: Path, options: dict[str, Any]) -> Geometry:
         ) from problem
 
 
-def check_output(path: Path, suffixes: tuple[str, ...], hint: str = "") -> str:
+def check_output(path: Path, suffixes: tuple[str, ...], inputs: Sequence[Path] = ()) -> str:
     """Return the suffix of a file to be written, before any work is done for it.
 
     Raises
     ------
     GeometryError
-        If the suffix is none of those known, or its folder does not exist.
+        If the suffix is none of those known, its folder does not exist, or it is one of the
+        `inputs`, or lies in one that is the folder of a run.
     """
     suffix = path.suffix.lower()
     if suffix not in suffixes:
         raise GeometryError(
-            f"{path}: the suffix decides what is written, and must be one of "
-            f"{', '.join(suffixes)}{hint}"
+            f"{path}: the suffix decides what is written, and must be one of {', '.join(suffixes)}"
         )
     if path.is_dir():
         raise GeometryError(f"{path} is a folder")
+    check_folder(path)
+    for given in inputs:
+        if path.exists() and any(path.samefile(file) for file in _files(given)):
+            raise GeometryError(
+                f"--output {path} is the same file as the input {given}, which would be lost"
+                if not given.is_dir()
+                else f"--output {path} is one of the data files in {given}, which would be lost"
+            )
+    return suffix
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file to be written to a folder that does not exist.
+
+    Raises
+    ------
+    GeometryError
+        If there is no such folder.
+    """
     if not path.parent.is_dir():
         raise GeometryError(f"{path}: there is no folder {path.parent}")
-    return suffix
+
+
+def _files(path: Path) -> list[Path]:
+    """Return a file, or what a folder holds of a run; nothing where there is nothing."""
+    if path.is_dir():
+        return [file for file in path.glob("*.h5") if file.exists()]
+    return [path] if path.exists() else []

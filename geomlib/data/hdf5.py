@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import h5py
 
 #: Objects looked at before a search in a file is given up, and datasets listed in a message.
-MAX_OBJECTS, MAX_LISTED = 20_000, 12
+MAX_OBJECTS, MAX_LISTED = 20_000, 8
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +115,50 @@ class FrameStack:
     def missing_modules(self) -> tuple[int, ...]:
         """Modules that have no data in any frame."""
         return tuple(sorted(set(range(self.shape[1])) - set(self.modules)))
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return self.n_frames
+
+    def __getitem__(
+        self, frames: int | slice | Sequence[int] | IntArray
+    ) -> NDArray | dict[int, NDArray]:
+        """Read a frame, or some, as `read` does: ``frames[0]``, ``frames[-1]``, ``frames[2:5]``.
+
+        Returns
+        -------
+        ndarray or dict of int to ndarray
+            As `read`; without the axis of frames for a single number.
+
+        Raises
+        ------
+        GeometryError, GeometryFileError
+            As `read`.
+        """
+        if isinstance(frames, slice):
+            return self.read(range(self.n_frames)[frames])
+        if isinstance(frames, bool) or not isinstance(frames, int | np.integer):
+            return self.read(cast("Sequence[int]", frames))
+        number = int(frames)
+        found = self.read([number + self.n_frames if number < 0 else number])
+        if isinstance(found, dict):
+            return {module: data[0] for module, data in found.items()}
+        return cast("NDArray", found[0])
+
+    def __iter__(self) -> Iterator[NDArray | dict[int, NDArray]]:
+        """Read one frame after another; `chunks` is faster."""
+        return (self[number] for number in range(self.n_frames))
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> NDArray:
+        """Read all frames into an array, shape (frames, modules, ss, fs)."""
+        found = self.read()
+        if isinstance(found, dict):
+            missing = ", ".join(map(str, sorted(set(range(self.shape[1])) - found.keys())))
+            raise GeometryError(
+                f"modules without data: {missing}; {self.dtype} cannot say so in an array: use "
+                "read(fill=…), or read() for a dict of the modules that have data"
+            )
+        return found if dtype is None else found.astype(dtype, copy=False)
 
     def present(self, frames: Sequence[int] | IntArray) -> npt.NDArray[np.bool_]:
         """Tell which modules have data in each of some frames, shape (frames, modules)."""

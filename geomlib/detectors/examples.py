@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from geomlib.detectors.agipd import agipd_1m, agipd_500k
 from geomlib.detectors.dssc import dssc_1m
@@ -73,9 +73,29 @@ def example_geometry(name: str) -> Geometry:
     make = by_key.get(_key(str(name)))
     if make is None:
         raise GeometryError(
-            f"no example geometry of {name!r}; there are {', '.join(EXAMPLE_NAMES)}"
+            f"no example geometry of {name!r}; {suggestion(str(name))}"
+            f"there are {', '.join(EXAMPLE_NAMES)}"
         )
     return make()
+
+
+def suggestion(name: str, more: Sequence[str] = ()) -> str:
+    """Return ``"did you mean LPD-1M, LPD-Mini? "`` for a name that is not known, or nothing.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+    more : sequence of str
+        Names that are known besides `EXAMPLE_NAMES`.
+    """
+    from difflib import get_close_matches
+
+    key = _key(name)
+    known = {_key(other): other for other in (*EXAMPLE_NAMES, *more)}
+    near = [other for k, other in known.items() if len(key) > 1 and k.startswith(key)]
+    near = near or [known[k] for k in get_close_matches(key, known, n=3, cutoff=0.7)]
+    return f"did you mean {', '.join(near)}? " if near else ""
 
 
 def _key(name: str) -> str:

@@ -240,7 +240,8 @@ def _recognise(path: Path, first: bytes) -> Format:
             return fmt
     if first.startswith(_HDF5_SIGNATURE):
         raise GeometryFileError(
-            "no geometry that is known in this HDF5 file: those of European XFEL have /Q1/M1",
+            "no geometry in this HDF5 file: those of European XFEL have /Q1/M1; for data use "
+            "open_frames (`geomlib assemble`)",
             path=path,
         )
     raise GeometryFileError(

@@ -298,3 +298,37 @@ def test_a_failure_leaves_the_old_output(tmp_path, small, capsys):
         assert "data.h5 [/entry/data]: cannot be read" in error
         assert (tmp_path / name).read_text() == "old"
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_input_is_never_overwritten(tmp_path, small, capsys):
+    _, command = small
+    before = (tmp_path / "data.npy").read_bytes()
+    (tmp_path / "link.npy").symlink_to("data.npy")
+    (tmp_path / "sub").mkdir()
+    for name in ("data.npy", "link.npy", "sub/../data.npy"):
+        error = run_wrong(capsys, *command, "-o", tmp_path / name)
+        assert f"--output {tmp_path / name} is the same file as the input" in error
+    assert (tmp_path / "data.npy").read_bytes() == before
+    (tmp_path / "geom.h5").write_text((tmp_path / "small.geom").read_text())
+    wrong = ["assemble", tmp_path / "data.npy", "-g", tmp_path / "geom.h5"]
+    assert "is the same file as the input" in run_wrong(capsys, *wrong, "-o", wrong[-1])
+
+
+def test_a_folder_of_data_is_not_overwritten_and_its_files_are_named(tmp_path, capsys):
+    geometry = example_geometry("JUNGFRAU-500K").replace(distance=0.1, photon_energy=9300)
+    write_geometry(geometry, tmp_path / "jf.geom", adu_per_ev=0.001)
+    frames = np.ones((2, *geometry.data_shape), dtype=np.float32)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    write_euxfel_file(folder / "RAW-1.h5", frames, geometry)
+    command = ["assemble", folder, "-g", tmp_path / "jf.geom", "--frames", 0]
+    error = run_wrong(capsys, *command, "-o", folder / "RAW-1.h5")
+    assert f"--output {folder / 'RAW-1.h5'} is one of the data files in {folder}" in error
+    assert run(*command, "-o", folder / "new.npy") == 0
+    assert capsys.readouterr().out.endswith("; from RAW-1.h5\n")
+
+
+def test_messages_speak_of_options_of_the_shell(tmp_path, small, capsys):
+    np.savez(tmp_path / "two.npz", a=small[0], b=small[0])
+    command = ["assemble", tmp_path / "two.npz", *small[1][2:], "-o", tmp_path / "a.npy"]
+    assert run_wrong(capsys, *command).endswith("say which with --dataset")

@@ -62,7 +62,7 @@ def test_what_cannot_be_converted(tmp_path, capsys):
     assert "--to nope: no such format; there are 'crystfel'" in error
     run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--layout", "nope")
     error = run_wrong(capsys, "convert", source, tmp_path / "no" / "b.geom")
-    assert error == f"error: {tmp_path / 'no' / 'b.geom'}: there is no such folder"
+    assert error == f"error: {tmp_path / 'no' / 'b.geom'}: there is no folder {tmp_path / 'no'}"
     run_wrong(capsys, "convert", tmp_path / "nope.geom", tmp_path / "b.geom")
     run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--distance", "nan")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["small.geom"]
@@ -71,11 +71,11 @@ def test_what_cannot_be_converted(tmp_path, capsys):
 def test_an_option_that_a_format_does_not_have(tmp_path, capsys):
     positions = "11.4,299 -11.5,8 254.5,-16 278.5,275"
     error = run_wrong(capsys, "info", small_geometry(tmp_path), "--quad-positions", positions)
-    assert "small.geom: to read 'crystfel' files there is no option 'quad_positions'" in error
+    assert "small.geom: to read 'crystfel' files there is no option '--quad-positions'" in error
     write_euxfel(example_geometry("LPD-1M"), tmp_path / "a.h5")
     command = ["convert", tmp_path / "a.h5", tmp_path / "b.h5", "--to", "euxfel"]
     error = run_wrong(capsys, *command, "--layout", "vcxi")
-    assert "b.h5: to write 'euxfel' files there is no option 'layout'" in error
+    assert "b.h5: to write 'euxfel' files there is no option '--layout'" in error
 
 
 @needs_shared_data
@@ -91,3 +91,23 @@ def test_inverted_positions(tmp_path):
         for name in ("lpd_mar_18", "lpd_mar_18_axesfixed")
     )
     np.testing.assert_allclose(inverted, fixed, rtol=0, atol=1e-12)
+
+
+def test_a_file_can_be_edited_in_place(tmp_path, capsys):
+    path = small_geometry(tmp_path)
+    before = path.read_text()
+    assert run("convert", path, path, "--distance", 0.2) == 0
+    assert path.read_text() == before.replace("clen = 0.1", "clen = 0.2")
+    capsys.readouterr()
+    run_wrong(capsys, "convert", path, path, "--distance", 0)
+    assert path.read_text() == before.replace("clen = 0.1", "clen = 0.2")
+
+
+def test_what_is_missing_is_told_in_words_of_the_shell(tmp_path, capsys):
+    write_euxfel(example_geometry("LPD-1M"), tmp_path / "a.h5")
+    assert run("convert", tmp_path / "a.h5", tmp_path / "b.geom") == 0
+    error = capsys.readouterr().err
+    assert "give --distance, --energy and --adu-per-ev, or edit" in error
+    assert "adu_per" not in error
+    command = ["convert", tmp_path / "a.h5", tmp_path / "c.geom", "--adu-per-ev", -1]
+    assert "--adu-per-ev must be a positive number" in run_wrong(capsys, *command)

@@ -13,7 +13,7 @@ from geomlib.cli import demo
 from geomlib.data import open_frames
 from geomlib.simulate import choose_defects, two_theta
 from geomlib.simulate.frames import default_pattern
-from tests.cli.command import run
+from tests.cli.command import run, run_wrong
 
 pytestmark = pytest.mark.jit
 
@@ -107,3 +107,10 @@ def test_what_it_prints(tmp_path, monkeypatch, capsys):
 def test_peak_memory_is_in_bytes():
     peak = demo.peak_memory()
     assert np.isnan(peak) if sys.platform == "win32" else 2e7 < peak < 1e12
+
+
+def test_an_output_that_is_no_folder(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for name in ("file", "file/sub"):
+        error = run_wrong(capsys, "demo", "--output", tmp_path / name)
+        assert f"--output {tmp_path / name} cannot be made a folder: " in error

@@ -2,6 +2,7 @@
 
 import re
 
+import h5py
 import pytest
 
 from geomlib import example_geometry, write_geometry
@@ -95,3 +96,39 @@ def test_what_is_no_geometry(tmp_path, capsys):
     assert "a.geom" in run_wrong(capsys, "info", tmp_path / "a.geom")
     assert "nope.geom" in run_wrong(capsys, "info", tmp_path / "nope.geom")
     run_wrong(capsys, "info", tmp_path)
+
+
+def test_a_pipe_gets_whole_lines(tmp_path, capsys):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    path = small_geometry(folder)
+    path.write_text(path.read_text().replace("clen = 0.1", "clen = abc") + "a/cofset = 1\n")
+    assert run("info", path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"source       {path} (crystfel)".split() in [line.split() for line in lines]
+    assert [line.split()[0] for line in lines].count("findings") == 1
+    finding = next(line for line in lines if line.startswith("findings"))
+    assert "line 1 [clen]: 'abc' is no distance" in finding
+    assert "a/cofset" in finding
+    assert str(path) not in finding
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_data_are_no_geometry(tmp_path, capsys):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = [1.0]
+    error = run_wrong(capsys, "info", tmp_path / "a.h5")
+    assert "no geometry in this HDF5 file" in error
+    assert error.endswith("for data use `geomlib assemble`")
+
+
+def test_quadrants_far_away_are_refused_and_in_another_unit_told(tmp_path, capsys):
+    write_euxfel(example_geometry("LPD-1M"), tmp_path / "a.h5")
+    far = "1e300,0 0,0 0,0 0,0"
+    error = run_wrong(capsys, "info", tmp_path / "a.h5", "--quad-positions", far)
+    assert "must be in millimetres, at most 100000 from the beam" in error
+    metres = "0.0114,0.299 -0.0115,0.008 0.2545,-0.016 0.2785,0.275"
+    assert run("info", tmp_path / "a.h5", "--quad-positions", metres) == 0
+    findings = rows(capsys)["findings"]
+    assert findings.endswith("In the shell they are millimetres.")
+    assert "unit=" not in findings

@@ -48,7 +48,7 @@ def test_options_are_for_the_file_that_takes_them(tmp_path, capsys):
         assert run("inspect", *names, *quads) == 0
     capsys.readouterr()
     names = [tmp_path / "b.geom", "--compare", tmp_path / "b.geom", "-o", tmp_path / "c.png"]
-    assert "no option 'quad_positions'" in run_wrong(capsys, "inspect", *names, *quads)
+    assert "no option '--quad-positions'" in run_wrong(capsys, "inspect", *names, *quads)
 
 
 def test_comparison_of_different_detectors_is_refused(tmp_path, capsys):
@@ -68,3 +68,13 @@ def test_where_nothing_can_be_written(tmp_path, capsys):
     assert "there is no folder" in error
     (tmp_path / "b.png").mkdir()
     assert "b.png is a folder" in run_wrong(capsys, "inspect", geometry, "-o", tmp_path / "b.png")
+
+
+def test_the_geometry_file_is_not_overwritten(tmp_path, capsys):
+    path = small_geometry(tmp_path).rename(tmp_path / "small.png")
+    before = path.read_bytes()
+    assert "is the same file as the input" in run_wrong(capsys, "inspect", path, "-o", path)
+    other = small_geometry(tmp_path)
+    command = ["inspect", other, "--compare", path, "-o", path]
+    assert "is the same file as the input" in run_wrong(capsys, *command)
+    assert path.read_bytes() == before

@@ -241,3 +241,32 @@ def test_real_frames():
     assert np.isclose(stack.read([0])[0, 0, 0, 0], 82.37383)
     with pytest.raises(GeometryFileError, match=r"does not fit LPD-1M"):
         open_frames(SHARED_DATA / "frames/agipd_rings.npz", geomlib.example_geometry("LPD-1M"))
+
+
+def test_a_stack_is_indexed_as_an_array(tmp_path, frames):
+    np.save(tmp_path / "a.npy", frames)
+    stack = open_frames(tmp_path / "a.npy", SMALL)
+    assert len(stack) == 6
+    for index in (0, -1, np.int64(2), slice(2, 5), slice(None, None, -2), [4, 1], slice(6, None)):
+        np.testing.assert_array_equal(stack[index], frames[index])
+    np.testing.assert_array_equal(list(stack), frames)
+    array = np.asarray(stack)
+    assert array.dtype == np.float32
+    np.testing.assert_array_equal(array, frames)
+    assert np.asarray(stack, dtype=np.float64).dtype == np.float64
+    for wrong in (6, -7, 1.5, True, "a", [6]):
+        with pytest.raises(GeometryError, match="from 0 to 5"):
+            stack[wrong]
+    assert repr(stack) == (
+        "<FrameStack a.npy: 6 frames of 3 × 8 × 10 pixels, float32, 3 of 3 modules, from a.npy>"
+    )
+
+
+def test_a_list_of_datasets_is_short(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(10, 22):
+            file[f"g/d{number}"] = np.zeros((2, 9, 9))
+    with pytest.raises(GeometryFileError) as caught:
+        open_frames(tmp_path / "a.h5", SMALL, dataset="/nope")
+    assert str(caught.value).count("/g/d") == 8
+    assert str(caught.value).endswith("/g/d17 (2, 9, 9) float64; and 4 more")

@@ -50,7 +50,7 @@ def test_hdf5_files_without_a_geometry(tmp_path):
     path = tmp_path / "run.h5"
     with h5py.File(path, "w") as file:
         file["Q1/Position"] = [1.0, 2.0]
-    with pytest.raises(GeometryFileError, match=r"run\.h5: no geometry that is known in this HDF5"):
+    with pytest.raises(GeometryFileError, match=r"run\.h5: no geometry in this HDF5 file"):
         geomlib.read_geometry(path)
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(GeometryFileError, match=r"run\.h5: not a readable HDF5 file"):

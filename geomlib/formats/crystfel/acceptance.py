@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from geomlib.formats.crystfel import values
 from geomlib.formats.crystfel.beam import beam_lines
 from geomlib.formats.crystfel.document import BYTE_ORDER_MARK, Document, printable, quoted
+from geomlib.formats.crystfel.doubts import WHOLE_FILE_KEYS
 from geomlib.formats.crystfel.groups import MAX_GROUP_SIZE
 from geomlib.formats.crystfel.panels import (
     MAX_DIMENSIONS,
@@ -61,13 +62,6 @@ _NEW: tuple[Version, ...] = ("0.12",)
 _OLD: tuple[Version, ...] = ("0.9.1", "0.10.2")
 _SINCE_10: tuple[Version, ...] = ("0.10.2", "0.12")
 
-#: Top-level keys that are no defaults for panels, in CrystFEL 0.12.
-_WHOLE_FILE = frozenset(
-    (
-        *("photon_energy", "wavelength", "electron_voltage", "clen", "bandwidth"),
-        *("peak_list", "peak_list_type", "detector_shift_x", "detector_shift_y"),
-    )
-)
 _UNITS = {
     "photon_energy": ("eV", "keV"),
     "wavelength": ("m", "A"),
@@ -216,7 +210,7 @@ def _trailing_defaults(view: PanelView) -> Iterator[_Finding]:
     """Keys at the end of the file, where no panel follows that they could be a default for."""
     trailing: dict[tuple[Version, ...], list[tuple[str, int]]] = {}
     for key, index in view.top.items():
-        if index < view.last_new_panel or key in _WHOLE_FILE or key.startswith("rigid_group"):
+        if index < view.last_new_panel or key in WHOLE_FILE_KEYS or key.startswith("rigid_group"):
             continue
         versions = ("0.10.2",) if key.startswith("group_") else _SINCE_10
         trailing.setdefault(versions, []).append((key, index))

@@ -71,10 +71,12 @@ def photon_energy(view: PanelView) -> float | None:
         view.doubt("an electron beam has no photon energy", index)
         return None
     energy = _quantity(text, _ENERGIES if key == "photon_energy" else _WAVELENGTHS)
-    if energy is None:
+    if energy is None and "/" in text:
         return None
-    if not energy > 0:
-        view.doubt(f"{quoted(text)} is no {key.replace('_', ' ')}, left out", index)
+    if energy is None or not energy > 0:
+        name = key.replace("_", " ")
+        place = "" if energy is not None else ", nor a place in the data files, as /entry/energy"
+        view.doubt(f"{quoted(text)} is no {name}{place}, left out", index)
         return None
     if " " not in text and values.number(text) is None:
         view.doubt(
@@ -103,11 +105,9 @@ def _distance(view: PanelView, index: int) -> float | None:
     text = view.value(index)
     before = values.without_comment(text)
     value = _quantity(text if before is None else before, _LENGTHS)
-    if value is None:
-        if text.lower() == "nan":
-            view.doubt("'nan' is no distance, left out", index)
+    if value is None and "/" in text:
         return None
-    if not value > 0:
+    if value is None or not value > 0:
         view.doubt(f"{quoted(text)} is no distance, left out", index)
         return None
     unit = text.partition(" ")[2] if " " in text else ""

@@ -41,7 +41,7 @@ def group_lines(groups: Mapping[str, Sequence[str]], panels: Sequence[str]) -> l
         lines += [f"group_{name} = {','.join(members)}" for name, members in tree]
         lines.append("")
     rigid, too_long = [], []
-    for name, members in _legal_names(groups, ()).items():
+    for name, members in legal_names(groups, ()).items():
         line = f"rigid_group_{name} = {','.join(members)}"
         if members and len(line) <= MAX_LINE:
             rigid.append((name, line, frozenset(members)))
@@ -93,7 +93,7 @@ def hierarchy(
         contents[name] = frozenset().union(*(contents[member] for member in members))
         top.update(dict.fromkeys(contents[name], name))
 
-    named = _legal_names(groups, {*panels, TOP_GROUP})
+    named = legal_names(groups, {*panels, TOP_GROUP})
     for name, own in sorted(named.items(), key=lambda item: len(set(item[1]))):
         held = frozenset(own)
         members = list(dict.fromkeys(top[panel] for panel in own))
@@ -123,7 +123,7 @@ def _collections(
     ]
 
 
-def _legal_names(
+def legal_names(
     groups: Mapping[str, Sequence[str]], taken: Iterable[str]
 ) -> dict[str, Sequence[str]]:
     """Give each group a name that can stand in a ``.geom`` file and is not taken."""

@@ -13,6 +13,7 @@ from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
 from geomlib.formats.crystfel import beam
 from geomlib.formats.crystfel.acceptance import rejection_summary
 from geomlib.formats.crystfel.document import MAX_BYTES, Document, quoted
+from geomlib.formats.crystfel.doubts import note_doubts
 from geomlib.formats.crystfel.members import group_members, meaningful_groups
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.recognise import Recognised, recognise
@@ -166,6 +167,7 @@ def _groups(view: PanelView, found: Recognised) -> dict[str, tuple[int, ...]] | 
 
 
 def _doubts(view: PanelView) -> str:
+    note_doubts(view)
     for key, axis in (("fs", "x"), ("ss", "y")):
         if key in view.common_keys:
             continue

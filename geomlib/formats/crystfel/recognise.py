@@ -18,7 +18,7 @@ from geomlib.detector import Detector, IntArray, grid_tiles
 from geomlib.detectors.agipd import AGIPD_1M, AGIPD_500K
 from geomlib.detectors.dssc import DSSC_1M
 from geomlib.detectors.epix import EPIX10K, EPIX100
-from geomlib.detectors.examples import EXAMPLE_NAMES, example_geometry
+from geomlib.detectors.examples import EXAMPLE_NAMES, example_geometry, suggestion
 from geomlib.detectors.jungfrau import jungfrau_detector
 from geomlib.detectors.known_layouts import slab_name
 from geomlib.detectors.lpd import LPD_1M, lpd_mini_detector
@@ -167,8 +167,25 @@ def _match_family(view: PanelView, family: _Family) -> Recognised | None:
         return None
     tiles = _match(view, whole, rectangles)
     if tiles is not None:
-        return _part(whole, tiles)
+        return _part(_as_the_file_names_it(view, whole, tiles), tiles)
     return _trimmed(view, whole)
+
+
+def _as_the_file_names_it(view: PanelView, whole: Detector, tiles: IntArray) -> Detector:
+    """Name the halves of a pnCCD after the panels, where the first one is not the top one.
+
+    At LCLS the second half of the data is the upper one, and names of another order would mislead.
+    """
+    if whole is not PNCCD or len(tiles) != PNCCD.n_tiles:
+        return whole
+    rows, columns = (np.diff(view.bounds)[:, [0, 2]] + 1).T
+    y = view.corners[:, 1] + rows / 2 * view.ss[:, 1] + columns / 2 * view.fs[:, 1]
+    order = np.argsort(tiles)
+    first, second = y[order] * view.pitch[order]
+    if first >= second:
+        return whole
+    names = tuple(view.names[panel] for panel in order)
+    return replace(whole, module_names=names, tile_names=names)
 
 
 def _part(whole: Detector, tiles: IntArray) -> Recognised:
@@ -291,7 +308,8 @@ def _named(name: str) -> list[Detector]:
     found = [detector for detector in more if detector.name.lower() == name.lower()]
     if not found:
         raise GeometryError(
-            f"detector={name!r} is not known; expected a Detector, 'generic', "
+            f"detector={name!r} is not known; {suggestion(name, [d.name for d in more])}"
+            f"expected a Detector, 'generic', "
             f"{', '.join(repr(other) for other in EXAMPLE_NAMES)}, 'JUNGFRAU-16M' or 'ePix10K-2M'"
         )
     return found

@@ -8,9 +8,11 @@ from typing import Any
 
 from geomlib.atomic import replacing
 from geomlib.errors import GeometryError, warn
-from geomlib.formats.crystfel.compose import compose
+from geomlib.formats.crystfel.compose import compose, region_name
 from geomlib.formats.crystfel.document import Document
+from geomlib.formats.crystfel.groups import legal_names
 from geomlib.formats.crystfel.options import Options
+from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.update import updated
 from geomlib.geometry import Geometry
 
@@ -96,7 +98,8 @@ def _text(geometry: Geometry, options: Options) -> tuple[str, list[str]]:
     if document is not None:
         # What stays as it was in the file was the user's choice before.
         same = geometry.source is not None and document.to_bytes() == geometry.source.text
-        return document.text, _doubts(geometry, *((None, None) if same else (distance, energy)))
+        doubts = _doubts(geometry, *((None, None) if same else (distance, energy)))
+        return document.text, doubts + _renamed(geometry, document)
     doubts = _doubts(geometry, distance, energy)
     if geometry.source is not None and geometry.source.format == "crystfel":
         doubts.append("the detector is another than in the file it came from, whose text is lost")
@@ -114,7 +117,8 @@ def _text(geometry: Geometry, options: Options) -> tuple[str, list[str]]:
             f"CrystFEL will not read the file before these are filled in: {', '.join(missing)}; "
             "give them as arguments, or edit the lines that say SET_ME"
         )
-    return compose(geometry, options), doubts
+    text = compose(geometry, options)
+    return text, doubts + _renamed(geometry, Document(text))
 
 
 def document_of(geometry: Geometry, options: Options) -> Document | None:
@@ -123,6 +127,32 @@ def document_of(geometry: Geometry, options: Options) -> Document | None:
     if source is None or source.format != "crystfel" or source.text is None:
         return None
     return updated(Document.parse(source.text, source.path), geometry, options)
+
+
+def _renamed(geometry: Geometry, written: Document) -> list[str]:
+    """Say which names could not be written as they are."""
+    groups = legal_names(dict.fromkeys(geometry.groups or {}, ()), ())
+    pairs = {
+        "bad regions": [(region.name, region_name(region)) for region in geometry.bad_regions],
+        "groups": zip(geometry.groups or {}, groups, strict=True),
+    }
+    changed = {
+        kind: dict(pair for pair in names if pair[0] != pair[1]) for kind, names in pairs.items()
+    }
+    if not any(changed.values()):
+        return []
+    view = PanelView(written)
+    kept = {
+        "bad regions": set(view.regions),
+        "groups": {re.sub("^(rigid_)?group_", "", view.key(index)) for index in view.groups},
+    }
+    found = []
+    for kind, names in changed.items():
+        new = [f"{old!r} as {name!r}" for old, name in names.items() if old not in kept[kind]]
+        more = f" and {len(new) - 5} more" if len(new) > 5 else ""
+        if new:
+            found.append(f"{kind} have other names in the file: {', '.join(new[:5])}{more}")
+    return found
 
 
 def _check_content(geometry: Geometry) -> None:

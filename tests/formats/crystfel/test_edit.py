@@ -352,6 +352,7 @@ def test_changed_bad_regions():
     assert new == ["bad_b/panel = a", "bad_b/min_ss = 2"]
 
 
+@pytest.mark.filterwarnings("ignore:bad regions have other names")
 def test_removed_and_added_bad_regions():
     old, new = edited(lambda g: g.replace(bad_regions=g.bad_regions[:1]))
     assert new == []
@@ -505,6 +506,8 @@ def count_of_changes(text, new):
     return 0, len(new_lines) - len(old_lines)
 
 
+# One of the files has millimetres as its distance.
+@pytest.mark.filterwarnings("ignore:distance is .* m; expected metres")
 @needs_shared_data
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(

@@ -127,6 +127,33 @@ DOUBTS = {
     "distance -1": (changed("clen = 0.1", "clen = -1"), "no distance, left out"),
     "distance in cm": (changed("clen = 0.1", "clen = 10 cm"), "expected metres, or 'N mm'"),
     "data turned": ("dim0 = fs\ndim1 = ss\n" + SMALL, "fs before ss"),
+    "clen abc": (changed("clen = 0.1", "clen = abc"), "line 1 [clen]: 'abc' is no distance"),
+    "clen empty": (changed("clen = 0.1", "clen ="), "line 1 [clen]: '' is no distance"),
+    "clen inf": (changed("clen = 0.1", "clen = inf"), "'inf' is no distance"),
+    **{
+        f"energy {text!r}": (changed("= 9000", f"= {text}"), f"'{text}' is no photon energy")
+        for text in ("nan", "inf", "1e400", "0x10", "abc", "")
+    },
+    "bandwidth": ("bandwidth = abc\n" + SMALL, "line 1 [bandwidth]: 'abc' is no bandwidth"),
+    "mask without a slash": ("mask = m\n" + SMALL, "line 1 [mask]: 'm' is no place"),
+    "negative ADU scale": (changed("adu_per_eV = 1", "adu_per_eV = -1"), "'-1': expected a scale"),
+    "ADU scale 0": (changed("adu_per_eV = 1", "adu_per_eV = 0"), "'0': expected a scale"),
+    "unknown keys": (
+        "photon_energi = 3\ndim16 = ss\n" + SMALL + "p0/cofset = 1\n",
+        "line 1 [photon_energi]: CrystFEL knows no such key, it has no effect; neither 'dim16', "
+        "'cofset'",
+    ),
+    "shift in metres": (
+        "detector_shift_x = 0.002\n" + SMALL,
+        "line 1 [detector_shift_x]: CrystFEL moves the detector along x by '0.002'; these "
+        "positions are without that: geom.offset((0.002, 0)) applies it",
+    ),
+    "shift in mm": ("detector_shift_y = -2 mm\n" + SMALL, "geom.offset((0, -0.002)) applies it"),
+    "shift in the data": (
+        "detector_shift_y = /entry/y mm\n" + SMALL,
+        "by what is in the data files at '/entry/y mm'; these positions are without that: "
+        "geom.offset((0, shift)), in metres,",
+    ),
     "unknown member of a group": ("rigid_group_a = p0,p7\n" + SMALL, "no panel 'p7'"),
 }
 
@@ -139,6 +166,53 @@ def test_doubtful_values_are_read_with_a_warning(text, message):
     doubts = [text for text in messages if not text.startswith("the text: CrystFEL")]
     assert len(doubts) == 1  # one warning for all that is doubtful
     assert message in doubts[0]
+
+
+def doubts_of(text: str) -> str:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        parse_crystfel(text)
+    return "\n".join(str(w.message) for w in caught)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("n_panels = 1", "integr_radius = 4", "peak_sep = 6", "photon_energy_bandwidth = 1e-3"),
+        *("rail_direction = z", "clen_for_centering = 0.1", "photon_energy = /entry/energy"),
+        *("clen = /entry/distance", "detector_shift_x = 0 mm", "bandwidth = 0.01"),
+    ],
+)
+def test_keys_of_other_times_and_places_in_the_data_are_no_doubt(line):
+    assert doubts_of(f"{line}\n" + SMALL.replace(line.partition("=")[0] + "= ", ";")) == ""
+
+
+def test_former_keys_of_panels_are_no_doubt():
+    extra = "p0/badrow_direction = y\np0/peak_sep = 6\np0/integr_radius = 2\np0/rigid_group = q\n"
+    assert doubts_of(SMALL + extra) == ""
+
+
+@pytest.mark.parametrize(
+    ("second", "shares"),
+    [
+        ({}, True),
+        ({"min_fs": 9, "max_fs": 12}, True),
+        ({"min_ss": 4, "max_ss": 12}, True),
+        ({"min_fs": 3, "max_fs": 4, "min_ss": 1, "max_ss": 2}, True),
+        ({"min_fs": 10, "max_fs": 12}, False),
+        ({"min_ss": 5, "max_ss": 12}, False),
+    ],
+)
+def test_panels_that_share_pixels(second, shares):
+    far = panel("p2", min_ss=2, max_ss=3, min_fs=50, max_fs=60)
+    found = doubts_of(HEAD + far + panel("p0") + panel("p1", **second))
+    assert ("panels 'p0' and 'p1' share pixels of the data" in found) == shares
+    assert shares or found == ""
+
+
+def test_panels_in_other_modules_share_nothing():
+    dims = "dim0 = %\ndim2 = ss\ndim3 = fs\n"
+    assert doubts_of(HEAD + dims + panel("p0", "dim1 = 0") + panel("p1", "dim1 = 1")) == ""
 
 
 def test_one_warning_names_all_versions_and_reasons():

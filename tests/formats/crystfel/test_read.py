@@ -104,7 +104,6 @@ def test_masks_adu_and_flags():
         ("photon_energy = 9.5 keV", 9500),
         ("photon_energy = 9e3", 9000),
         ("photon_energy = /LCLS/photon_energy_eV", None),
-        ("photon_energy = beam_energy eV", None),
         ("wavelength = 1.5 A", energy_from_wavelength(1.5e-10)),
         ("wavelength = 1.5e-10 m", energy_from_wavelength(1.5e-10)),
         ("wavelength = 2 A\nphoton_energy = 5000", 5000),
@@ -123,11 +122,17 @@ def test_photon_energy(line, energy):
         ("95.3 mm", 95.3 * 1e-3),
         ("/LCLS/detector_1/EncoderValue", None),
         ("/LCLS/detector_1/EncoderValue mm", None),
-        ("$DETECTOR_DISTANCE", None),
     ],
 )
 def test_distance(text, distance):
     assert parse_crystfel(changed("clen = 0.1", f"clen = {text}")).distance == distance
+
+
+def test_words_that_are_no_paths_are_told():
+    with pytest.warns(GeometryWarning, match="'beam_energy eV' is no photon energy, nor a place"):
+        assert parse_crystfel(changed("= 9000", "= beam_energy eV")).photon_energy is None
+    with pytest.warns(GeometryWarning, match="'.DETECTOR_DISTANCE' is no distance"):
+        assert parse_crystfel(changed("clen = 0.1", "clen = $DETECTOR_DISTANCE")).distance is None
 
 
 def test_units_that_crystfel_does_not_take_are_read_with_a_warning():

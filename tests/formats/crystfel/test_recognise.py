@@ -1,6 +1,7 @@
 """The detector is known by where the panels lie in the data, never by their names."""
 
 import random
+import re
 import warnings
 
 import pytest
@@ -18,6 +19,7 @@ from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import parse_crystfel, read_crystfel
 from geomlib.formats.crystfel.recognise import recognise
+from geomlib.formats.crystfel.write import crystfel_text
 from tests.formats.crystfel.samples import FOLDER, REAL_FILES, SMALL
 from tests.shared import needs_shared_data
 
@@ -147,7 +149,8 @@ def test_other_layouts_are_taken_as_they_are():
     geom = parse_crystfel(two + "p0/dim2 = 0\nq1/dim2 = 1\n")
     assert geom.detector.tile_names == ("p0", "q1")
     # The same data seen by two panels.
-    geom = parse_crystfel(two)
+    with pytest.warns(GeometryWarning, match="panels 'q1' and 'p0' share pixels of the data"):
+        geom = parse_crystfel(two)
     assert (geom.data_shape, geom.n_tiles) == ((1, 5, 10), 2)
     view = PanelView(Document.parse(two.encode()))
     assert recognise(view, geom.detector).tiles.tolist() == [0, 1]
@@ -164,7 +167,7 @@ def test_forced_detector():
     )
     with pytest.raises(GeometryError, match="does not fit the file: it has 128 panels"):
         parse_crystfel(agipd, detector="LPD-1M")
-    with pytest.raises(GeometryError, match="'AGIPD' is not known; expected"):
+    with pytest.raises(GeometryError, match="'AGIPD' is not known; did you mean AGIPD-1M"):
         parse_crystfel(agipd, detector="AGIPD")
     with pytest.raises(GeometryError, match="must be a Detector or its name"):
         parse_crystfel(agipd, detector=3)
@@ -205,6 +208,24 @@ def test_real_files(name):
     assert (geom.detector.name, geom.data_shape) == EXPECTED[name]
 
 
+def pnccd_text(first: str, first_y: float, second: str, second_y: float) -> str:
+    lines = ["clen = 0.5", "photon_energy = 1000", "adu_per_eV = 1", "res = 13333.333"]
+    for name, row, y in ((first, 0, first_y), (second, 512, second_y)):
+        lines += [f"{name}/min_fs = 0", f"{name}/max_fs = 1023", f"{name}/min_ss = {row}"]
+        lines += [f"{name}/max_ss = {row + 511}", f"{name}/fs = x", f"{name}/ss = y"]
+        lines += [f"{name}/corner_x = -512", f"{name}/corner_y = {y}"]
+    return "\n".join(lines) + "\n"
+
+
+def test_a_pnccd_whose_second_half_is_above_has_the_names_of_the_file():
+    geom = parse_crystfel(pnccd_text("lower", -600, "upper", 60))
+    assert (geom.detector.name, geom.data_shape) == ("pnCCD", (2, 512, 1024))
+    assert geom.detector.module_names == geom.detector.tile_names == ("lower", "upper")
+    assert geom.tile_corners[1, 1] > geom.tile_corners[0, 1]
+    assert crystfel_text(geom) == pnccd_text("lower", -600, "upper", 60)
+    assert parse_crystfel(pnccd_text("upper", 60, "lower", -600)).detector == PNCCD
+
+
 @needs_shared_data
 def test_every_real_file_has_the_detector_that_its_name_says():
     """The files are named by detector; where a layout is unusual it is at least no other."""
@@ -215,3 +236,23 @@ def test_every_real_file_has_the_detector_that_its_name_says():
         kind = name.partition("_")[0]
         if kind not in ("test", "other", "Rayonix-like") and found != "generic":
             assert found.lower().startswith(kind.lower()), name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("JUNGFRAU", "did you mean JUNGFRAU-500K, JUNGFRAU-1M, JUNGFRAU-4M"),
+        ("lpd", "did you mean LPD-1M, LPD-Mini?"),
+        ("AGIPD-2M", "did you mean AGIPD-1M"),
+    ],
+)
+def test_a_name_that_is_nearly_one(name, meant):
+    with pytest.raises(GeometryError, match=re.escape(meant)):
+        parse_crystfel(SMALL, detector=name)
+    with pytest.raises(GeometryError, match=re.escape(meant)):
+        geomlib.example_geometry(name)
+
+
+def test_a_name_that_is_like_no_other():
+    with pytest.raises(GeometryError, match="no example geometry of 'xyzzy'; there are AGIPD-1M"):
+        geomlib.example_geometry("xyzzy")

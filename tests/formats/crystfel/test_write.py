@@ -143,6 +143,7 @@ def test_groups_are_the_same_for_both_generations(agipd):
     assert dict(parse_crystfel(only_new).groups) == dict(agipd.groups)
 
 
+@pytest.mark.filterwarnings("ignore:bad regions have other names")
 def test_other_content(agipd):
     geometry = agipd.replace(
         bad_regions=[
@@ -295,6 +296,7 @@ def test_content_that_would_be_read_as_something_else(agipd, wrong):
         crystfel_text(again.replace(**wrong))
 
 
+@pytest.mark.filterwarnings("ignore:(bad regions|groups) have other names")
 def test_names_cannot_smuggle_in_lines(agipd):
     evil = "x\nres = 1\r\nclen = 9; é"
     bounds, shape = [(0, 0, 4, 0, 4), (0, 4, 8, 0, 4)], (1, 8, 4)
@@ -396,3 +398,26 @@ def test_other_modules_counts():
     assert_same_place(found, geometry)
     two = agipd_1m([(-525, 625), (-550, -10), (520, -160), (542.5, 475)])
     assert_same_place(parse_crystfel(crystfel_text(two, **KNOWN)), two)
+
+
+def test_names_that_the_file_cannot_have_are_told(tmp_path):
+    geometry = example_geometry("JUNGFRAU-1M").replace(
+        bad_regions=(BadRegion("no_bad", 0, (0, 2), (0, 2)), BadRegion("bad_a", 0, (4, 6), (0, 2))),
+        groups={"a b": (0, 1), "c": (2, 3)},
+    )
+    renamed = (
+        "bad regions have other names in the file: 'no_bad' as 'bad_no_bad'",
+        "groups have other names in the file: 'a b' as 'a_b'",
+    )
+    with pytest.warns(GeometryWarning) as caught:
+        write_crystfel(geometry, tmp_path / "a.geom", **KNOWN)
+    assert [str(w.message) for w in caught] == [f"{tmp_path / 'a.geom'}: {r}" for r in renamed]
+    # Written back, the names are those of the file: only a new one is told.
+    back = parse_crystfel((tmp_path / "a.geom").read_text())
+    write_crystfel(back, tmp_path / "b.geom")
+    more = (*back.bad_regions, BadRegion("dust", 0, (4, 5), (4, 5)))
+    with pytest.warns(GeometryWarning) as caught:
+        crystfel_text(back.replace(bad_regions=more))
+    assert [str(w.message) for w in caught] == [
+        "bad regions have other names in the file: 'dust' as 'bad_dust'"
+    ]
