@@ -123,8 +123,13 @@ def test_images_without_a_spread_draw(fill):
 
     data = np.full((4, 14), fill, dtype=np.float64)
     for norm in (None, "log"):
-        replace(small_image(), data=data).plot(norm=norm).figure.canvas.draw()
-    replace(small_image(), data=data > 1).plot().figure.canvas.draw()
+        ax = replace(small_image(), data=data).plot(norm=norm)
+        ax.figure.canvas.draw()
+        low, high = ax.images[0].get_clim()
+        assert low < high
+    ax = replace(small_image(), data=data > 1).plot()
+    ax.figure.canvas.draw()
+    assert ax.images[0].get_clim() == (0, 1)
 
 
 def test_wrong_arguments():
