@@ -37,7 +37,6 @@ _HOME = {
     "GeometryFileError": "geomlib.errors",
     "GeometryWarning": "geomlib.errors",
     "assemble_data": "geomlib.assembly",
-    "detectors": "geomlib",
     "dismantle_image": "geomlib.assembly",
     "example_geometry": "geomlib.detectors",
     "open_frames": "geomlib.data",
@@ -48,6 +47,9 @@ _HOME = {
     "to_cfelpyutils": "geomlib.formats.crystfel",
     "write_geometry": "geomlib.formats",
 }
+
+# Subpackages that load when they are named, without an import of their own.
+_SUBPACKAGES = ("assembly", "data", "detectors", "errors", "formats", "plotting", "simulate")
 
 __all__ = [
     "AssembledImage",
@@ -74,15 +76,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME.get(name)
-    if home is None:
+    value: object
+    if name in _SUBPACKAGES:
+        value = import_module(f"geomlib.{name}")
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
         raise AttributeError(f"module 'geomlib' has no attribute {name!r}")
-    # A name whose home is the package itself is a subpackage.
-    own = home == "geomlib"
-    value = import_module(f"geomlib.{name}") if own else getattr(import_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_SUBPACKAGES})

@@ -33,6 +33,14 @@ def test_public_names(name):
     assert name in dir(geomlib)
 
 
+@pytest.mark.parametrize(
+    "name", ["assembly", "data", "detectors", "formats", "plotting", "simulate"]
+)
+def test_subpackages_need_no_import(name):
+    code = f"import geomlib; assert geomlib.{name}.__name__ == 'geomlib.{name}'"
+    assert "geomlib" in loaded_after(code)
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = geomlib.nonsense
