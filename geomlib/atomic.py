@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from geomlib import checks
 from geomlib.errors import system_error
 
 
@@ -32,10 +33,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    GeometryError
+        If `path` is no path.
     GeometryFileError
         If the system refuses to write; it names the file to be, not the temporary one.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(checks.path("path", path)))
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
     # Not tempfile: its files are readable by their owner alone, whatever the umask says.
     try:

@@ -5,7 +5,9 @@ Messages tell the argument, what is expected of it, and what was found.
 
 from __future__ import annotations
 
+import os
 from operator import index
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,33 @@ def text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise GeometryError(f"{name} must be text, not {shown(value)}")
     return value
+
+
+def path(name: str, value: object) -> Path:
+    """Return the path of a file.
+
+    Raises
+    ------
+    GeometryError
+        If it is neither text nor an object that stands for a path, or holds a NUL.
+    """
+    found = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(found, str) or "\0" in found:
+        raise GeometryError(f"{name} must be the path of a file, not {shown(value)}")
+    return Path(found)
+
+
+def flag(name: str, value: object) -> bool:
+    """Return True or False.
+
+    Raises
+    ------
+    GeometryError
+        If it is anything else: text such as ``"no"`` would count as true.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise GeometryError(f"{name} must be True or False, not {shown(value)}")
+    return bool(value)
 
 
 def numbers(name: str, value: object, *, finite: bool = True) -> FloatArray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
+from geomlib import checks
 from geomlib.data.arrays import open_dataset, open_npy, open_npz
 from geomlib.data.euxfel import is_euxfel, open_euxfel
 from geomlib.data.hdf5 import get_dataset, open_hdf5
@@ -55,8 +57,10 @@ def open_frames(
         )
     hint = geometry.data_path if isinstance(geometry, Geometry) else None
     detector = geometry.detector if isinstance(geometry, Geometry) else geometry
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    paths = [file for item in given for file in _files(Path(item))]
+    one = isinstance(path, str | os.PathLike) or not isinstance(path, Sequence)
+    items: Sequence[object] = [path] if one else cast("Sequence[object]", path)
+    given = [checks.path("path", item) for item in items]
+    paths = [file for item in given for file in _files(item)]
     if len(paths) != 1 or Path(given[0]).is_dir():
         return open_euxfel(_run_files(paths, given), detector, dataset)
     only = paths[0]

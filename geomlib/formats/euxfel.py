@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray, default_groups
 from geomlib.detectors.common import quadrant_array, warn_about_unit
@@ -83,6 +84,8 @@ def read_euxfel(
     GeometryWarning
         If positions look inverted, or in another unit, or tiles lie on top of each other.
     """
+    unit = checks.number("unit", unit, positive=True)
+    invert = checks.flag("invert", invert)
     quads = None if quad_positions is None else quadrant_array(quad_positions)
     name = fspath(path)
     found, own, modules, tiles = _read_file(name, quads, detector)

@@ -14,6 +14,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, cast
 
+from geomlib import checks
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError, GeometryFileError, system_error
 from geomlib.formats.crystfel.connect import is_crystfel
@@ -114,7 +115,7 @@ def format_named(name: str) -> Format:
     GeometryError
         If there is none; the message lists those that there are.
     """
-    fmt = _FORMATS.get(name)
+    fmt = _FORMATS.get(checks.text("format", name))
     if fmt is None:
         raise GeometryError(f"format={name!r} is not known; there are {known_formats()}")
     return fmt
@@ -157,7 +158,8 @@ def read_geometry(
     >>> geom = geomlib.read_geometry("agipd.geom")  # doctest: +SKIP
     """
     chosen = None if format is None else format_named(format)
-    return (chosen or format_of(path)).read(path, detector=detector, **options)
+    file = checks.path("path", path)
+    return (chosen or format_of(file)).read(file, detector=detector, **options)
 
 
 def write_geometry(
@@ -184,8 +186,9 @@ def write_geometry(
     """
     if not isinstance(geometry, Geometry):
         raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
-    fmt = _format_to_write(Path(path)) if format is None else format_named(format)
-    fmt.write(geometry, path, **options)
+    file = checks.path("path", path)
+    fmt = _format_to_write(file) if format is None else format_named(format)
+    fmt.write(geometry, file, **options)
 
 
 def formats_of_suffix(suffix: str) -> list[Format]:

@@ -16,9 +16,9 @@ from geomlib.plotting.extent import padded, with_beam
 from geomlib.plotting.view import (
     BEAM_COLOUR,
     BEAM_MARK,
+    axes_for,
     dress_axes,
     mark_beam,
-    new_axes,
     plot_unit,
     write_heading,
     write_legend,
@@ -101,7 +101,7 @@ def compare(
     both = np.concatenate([outlines, tips[:, [0, 2]]], axis=1) / unit.lengths
     low, high, beam = with_beam(both.min(axis=(0, 1)), both.max(axis=(0, 1)))
     low, high = padded(low, high, 0.04)
-    ax = new_axes(low, high, unit) if ax is None else ax
+    ax = axes_for(ax, low, high, unit)
     dress_axes(ax, unit, low, high, front_view)
     tiles = PolyCollection(
         list(outlines / unit.lengths), facecolors="0.95", edgecolors="0.7", linewidths=0.6

@@ -16,7 +16,7 @@ from geomlib.errors import GeometryError
 from geomlib.plotting.colours import DEFAULT_MAP, MISSING
 from geomlib.plotting.rendering import frame_index, pixels_of
 from geomlib.plotting.value_range import colour_limits
-from geomlib.plotting.view import dress_axes, mark_beam, new_axes, plot_unit, write_heading
+from geomlib.plotting.view import axes_for, dress_axes, mark_beam, plot_unit, write_heading
 
 _MISSING = "#{:02x}{:02x}{:02x}".format(*MISSING)
 
@@ -105,13 +105,13 @@ def plot_image(
 
         tiles = hexagon_tiles(image.geometry, modules)
         low, high = hexagon_view(image.geometry, tiles, unit)
-        ax = new_axes(low, high, unit) if ax is None else ax
+        ax = axes_for(ax, low, high, unit)
         if isinstance(data, np.ma.MaskedArray):
             data = np.ma.filled(data.astype(np.float64), np.nan)
         drawn = draw_hexagons(ax, replace(image, data=data), tiles, unit, look)
     else:
         low, high = np.array(image.extent).reshape(2, 2).T / unit.lengths
-        ax = new_axes(low, high, unit) if ax is None else ax
+        ax = axes_for(ax, low, high, unit)
         extent = (*low[:1], *high[:1], *low[1:], *high[1:])
         drawn = ax.imshow(data, origin="lower", extent=extent, **look)
     ax.set_facecolor(_MISSING)

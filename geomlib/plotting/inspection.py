@@ -18,9 +18,9 @@ from geomlib.plotting.view import (
     BEAM_MARK,
     BEAM_SIZE,
     Labels,
+    axes_for,
     dress_axes,
     mark_beam,
-    new_axes,
     plot_unit,
     points_per_unit,
     write_heading,
@@ -92,7 +92,7 @@ def inspect(
     outlines = geometry.tile_outlines()[..., :2] / unit.lengths
     low, high, beam = with_beam(outlines.min(axis=(0, 1)), outlines.max(axis=(0, 1)))
     low, high = padded(low, high, 0.04)
-    ax = new_axes(low, high, unit) if ax is None else ax
+    ax = axes_for(ax, low, high, unit)
     dress_axes(ax, unit, low, high, front_view)
     _draw_tiles(ax, geometry, outlines)
     _draw_cut_outs(ax, geometry, unit.lengths)

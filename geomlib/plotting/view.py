@@ -64,10 +64,30 @@ def plot_unit(units: str, pixel_x: float, pixel_y: float) -> Unit:
     return Unit(length, length, "µm" if units == "um" else units)
 
 
-def new_axes(low: FloatArray, high: FloatArray, unit: Unit) -> Axes:
-    """Make a figure with axes that fit a view, given by its corners (x, y) in a unit."""
-    from matplotlib import pyplot as plt
+def axes_for(ax: Axes | None, low: FloatArray, high: FloatArray, unit: Unit) -> Axes:
+    """Return the axes given, or make a figure whose axes fit a view.
 
+    Parameters
+    ----------
+    ax : Axes, optional
+        What the caller was given.
+    low, high : ndarray, shape (2,)
+        Corners of the view as (x, y), in that unit.
+    unit : Unit
+        Of the axes.
+
+    Raises
+    ------
+    GeometryError
+        If `ax` is something else.
+    """
+    from matplotlib import pyplot as plt
+    from matplotlib.axes import Axes
+
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise GeometryError(f"ax must be matplotlib axes, not {checks.shown(ax)}")
+        return ax
     width, height = (high - low) * unit.lengths
     # Inches: room for a square of 5.9, and for what stands around it.
     size = 7.5, float(np.clip(5.9 * height / width, 1.4, 7.0)) + 1.3

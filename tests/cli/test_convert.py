@@ -110,4 +110,4 @@ def test_what_is_missing_is_told_in_words_of_the_shell(tmp_path, capsys):
     assert "give --distance, --energy and --adu-per-ev, or edit" in error
     assert "adu_per" not in error
     command = ["convert", tmp_path / "a.h5", tmp_path / "c.geom", "--adu-per-ev", -1]
-    assert "--adu-per-ev must be a positive number" in run_wrong(capsys, *command)
+    assert "--adu-per-ev must be a positive, finite number" in run_wrong(capsys, *command)

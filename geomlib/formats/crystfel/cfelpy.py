@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geomlib.errors import warn
+from geomlib.errors import GeometryError, warn
 from geomlib.formats.crystfel import values
 from geomlib.formats.crystfel.beam import beam_lines, distances, photon_energy
 from geomlib.formats.crystfel.compose import compose
@@ -58,6 +58,8 @@ def to_cfelpyutils(geometry: Geometry, *, layout: Layout | None = None) -> Cryst
     """
     from cfelpyutils.geometry import CrystFELGeometry
 
+    if not isinstance(geometry, Geometry):
+        raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
     document = document_of(geometry, Options(layout=layout))
     if document is None:
         document = Document(compose(geometry, Options(layout=layout or "cheetah")))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from geomlib import checks
 from geomlib.errors import GeometryError
 
 Layout = Literal["vcxi", "cheetah"]
@@ -63,26 +63,26 @@ class Options:
         if self.layout is not None and self.layout not in LAYOUTS:
             expected = " or ".join(map(repr, LAYOUTS))
             raise GeometryError(f"layout must be {expected}, not {self.layout!r}")
-        if self.gain_axis is not None and (self.layout == "cheetah" or self.gain_axis < 0):
-            raise GeometryError(
-                f"gain_axis={self.gain_axis!r}: expected 0 or more, with layout='vcxi'"
-            )
         if self.gain_axis is not None:
+            checks.integer("gain_axis", self.gain_axis, 0)
+            if self.layout == "cheetah":
+                raise GeometryError("gain_axis goes with layout='vcxi', not with 'cheetah'")
             object.__setattr__(self, "layout", "vcxi")
         if self.adu_per_ev is not None and self.adu_per_photon is not None:
             raise GeometryError("give adu_per_ev or adu_per_photon, not both")
         for name in ("distance", "photon_energy", "adu_per_ev", "adu_per_photon"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise GeometryError(f"{name} must be a positive number, not {value!r}")
+            if value is not None:
+                object.__setattr__(self, name, checks.number(name, value, positive=True))
         for name in ("mask_good", "mask_bad"):
-            bits = getattr(self, name)
-            if bits is not None and not 0 <= bits < 2**32:
-                raise GeometryError(f"{name} must be a number of 32 bits, not {bits!r}")
+            if getattr(self, name) is not None:
+                checks.integer(name, getattr(self, name), 0, 2**32 - 1)
         for name in ("data_path", "mask_path", "mask_file"):
-            path = getattr(self, name)
+            if getattr(self, name) is None:
+                continue
+            path = checks.text(name, getattr(self, name))
             in_hdf5 = name != "mask_file"
-            if path is not None and (_NO_PATH.search(path) or (in_hdf5 and path[:1] != "/")):
+            if not path or (_NO_PATH.search(path) or (in_hdf5 and path[:1] != "/")):
                 raise GeometryError(
                     f"{name} must be a path such as '/entry_1/data', without spaces, ';' or '=', "
                     f"not {path!r}"
