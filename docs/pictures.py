@@ -6,6 +6,7 @@ Run ``python -m docs.pictures``; it writes ``docs/pictures/*.png``.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -31,6 +32,7 @@ def main() -> None:
         save(geomlib.example_geometry(name).inspect(), f"inspect-{name.lower()}", dots=80)
     draw_comparison()
     draw_hexagons()
+    draw_split()
     total = sum(path.stat().st_size for path in FOLDER.glob("*.png"))
     print(f"{FOLDER}: {len(list(FOLDER.glob('*.png')))} pictures, {total / 1e6:.2f} MB")
 
@@ -71,6 +73,27 @@ def draw_hexagons() -> None:
     ax.set_xlim(-6, -13)
     ax.set_ylim(4, 10)
     save(ax, "dssc-hexagons", dots=90)
+
+
+def draw_split() -> None:
+    """Draw what methods make of hexagons: a corner of a DSSC module that stands at an angle."""
+    geom = geomlib.example_geometry("DSSC-1M").rotate((0, 0, 4), modules=0)
+    rings = even_powder(geom, distance=DISTANCE, rings=40)
+    frames = simulate_frames(geom, 64, distance=DISTANCE, seed=2, pattern=rings)
+    mean = geomlib.assemble_data(frames, geom, reduce="mean")
+    data = geomlib.dismantle_image(mean, geom)
+    _, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="compressed", sharex=True, sharey=True)
+    options: dict[str, dict[str, Any]] = {
+        'method="snap"': {"method": "snap"},
+        'method="nearest"': {"method": "nearest"},
+        'method="split", oversample=2': {"method": "split", "oversample": 2},
+    }
+    for ax, (title, chosen) in zip(axes, options.items(), strict=True):
+        image = geomlib.assemble_data(data, geom, **chosen)
+        image.plot(ax=ax, units="mm", colorbar=False, title=title)
+    axes[0].set_xlim(-4, -14)
+    axes[0].set_ylim(6, 15)
+    save(axes[0], "split", dots=90)
 
 
 def save(ax: Axes, name: str, dots: int) -> None:

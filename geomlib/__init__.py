@@ -16,6 +16,9 @@ from geomlib._version import __version__
 if TYPE_CHECKING:
     from geomlib import detectors
     from geomlib.assembly import AssembledImage, assemble_data, dismantle_image, output_array
+    from geomlib.assembly.masks import dismantle_mask
+    from geomlib.assembly.saved import load_plan, save_plan
+    from geomlib.assembly.split import SplitPlan, check_plan, split_plan
     from geomlib.data import FrameStack, open_frames
     from geomlib.detector import Detector
     from geomlib.detectors import example_geometry
@@ -36,14 +39,20 @@ _HOME = {
     "GeometryError": "geomlib.errors",
     "GeometryFileError": "geomlib.errors",
     "GeometryWarning": "geomlib.errors",
+    "SplitPlan": "geomlib.assembly.split",
     "assemble_data": "geomlib.assembly",
+    "check_plan": "geomlib.assembly.split",
     "dismantle_image": "geomlib.assembly",
+    "dismantle_mask": "geomlib.assembly.masks",
     "example_geometry": "geomlib.detectors",
+    "load_plan": "geomlib.assembly.saved",
     "open_frames": "geomlib.data",
     "output_array": "geomlib.assembly",
     "read_geometry": "geomlib.formats",
     "render": "geomlib.plotting",
+    "save_plan": "geomlib.assembly.saved",
     "simulate_frames": "geomlib.simulate",
+    "split_plan": "geomlib.assembly.split",
     "to_cfelpyutils": "geomlib.formats.crystfel",
     "write_geometry": "geomlib.formats",
 }
@@ -60,16 +69,22 @@ __all__ = [
     "GeometryError",
     "GeometryFileError",
     "GeometryWarning",
+    "SplitPlan",
     "__version__",
     "assemble_data",
+    "check_plan",
     "detectors",
     "dismantle_image",
+    "dismantle_mask",
     "example_geometry",
+    "load_plan",
     "open_frames",
     "output_array",
     "read_geometry",
     "render",
+    "save_plan",
     "simulate_frames",
+    "split_plan",
     "to_cfelpyutils",
     "write_geometry",
 ]
