@@ -1,88 +1,142 @@
-"""Mean, sum, maximum, minimum and standard deviation over frames, a chunk at a time."""
+"""Mean, sum, maximum, minimum and standard deviation over frames, in one pass over them."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib.assembly.accumulators import FINISH, State, merged, new_state, result_dtype
+from geomlib.assembly.accumulators import How as How
+from geomlib.assembly.frame_rows import FrameRows, swapped
+from geomlib.assembly.inputs import Stack, frame_blocks
+from geomlib.assembly.treatment import Treatment
+from geomlib.assembly.treatment import mean_dtype as mean_dtype
 from geomlib.errors import GeometryError
+from geomlib.threads import check_threads, run_pieces
 
-How = Literal["mean", "sum", "max", "min", "std"]
 NDArray = npt.NDArray[Any]
+IntArray = npt.NDArray[np.int64]
+#: Pixels that a thread works on at a time.
+PIECE_PIXELS = 2**15
+#: Pixels and frames at a time that are brought into another order first: half a mebibyte or so.
+ORDERED_PIXELS, ORDERED_FRAMES = 2**11, 64
+#: Below so many bytes of input a second thread takes longer to wake than to help.
+SERIAL_BYTES = 4 * 2**20
 
 
 class Reduction:
     """Reduce frames pixel by pixel; NaN counts as missing.
 
     Sums are kept in float64 (int64 and uint64 for whole numbers), so that many frames lose
-    nothing. A pixel without a single value becomes NaN; in a sum, or where the data are whole
-    numbers, that cannot happen without ``keep``, and it then becomes 0.
+    nothing. A pixel without a single value becomes NaN; in the sum, maximum or minimum of whole
+    numbers, which have none, 0.
 
     Parameters
     ----------
     how : {"mean", "sum", "max", "min", "std"}
         ``std`` is the population standard deviation (divided by the number of values).
+    threads : int, optional
+        Default: the processors that this process may use, or 1 where there is little to do. The
+        result does not depend on it.
 
     Raises
     ------
     GeometryError
-        If `how` is something else.
+        If `how` or `threads` is something else.
     """
 
-    def __init__(self, how: How) -> None:
+    def __init__(self, how: How, *, threads: int | None = None) -> None:
         if how not in get_args(How):
             raise GeometryError(
                 f"reduce must be one of {', '.join(get_args(How))} or None, not {how!r}"
             )
         self.how = how
-        self._count: NDArray | None = None
+        self._threads = None if threads is None else check_threads(threads)
+        self._shape: tuple[int, ...] = ()
         self._dtype = np.dtype(np.float64)
-        self._state: NDArray | None = None
-        self._squares: NDArray | None = None
+        self._swapped = False
+        self._state: State = {}
 
-    def add(self, frames: NDArray, valid: NDArray | None = None) -> None:
-        """Add frames, shape (n, …); ``valid`` (broadcastable, bool) marks the values to use.
+    def add(
+        self, frames: NDArray, valid: NDArray | None = None, treatment: Treatment | None = None
+    ) -> None:
+        """Add frames.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (n, …)
+            All calls with the same shape but for n, and the same dtype.
+        valid : ndarray of bool, optional
+            Broadcasts to the frames; marks the values to use.
+        treatment : Treatment, optional
+            Of frames of shape (n, modules, ss, fs); its values are reduced, and their dtype is
+            that of the result. Not together with `valid`.
 
         Raises
         ------
         GeometryError
-            If the frames are complex.
+            If the frames are complex, or unlike those before.
         """
         if frames.dtype.kind == "c":
             raise GeometryError(f"reduce={self.how!r} takes real numbers, not {frames.dtype}")
-        self._dtype = frames.dtype
-        good = is_value(frames)
+        if not len(frames):
+            return
         if valid is not None:
-            good = good & valid
-        good = np.broadcast_to(good, frames.shape)
-        count = good.sum(axis=0)
-        if self.how in ("max", "min"):
-            pick = np.maximum if self.how == "max" else np.minimum
-            worst = _worst(frames.dtype, self.how)
-            found = pick.reduce(np.where(good, frames, worst), axis=0, initial=worst)
-            self._state = found if self._state is None else pick(self._state, found)
-        else:
-            self._add_moments(frames, good, count)
-        self._count = count if self._count is None else self._count + count
+            treatment = _as_treatment(valid, frames.shape)
+        treatment = treatment or Treatment()
+        scale = treatment.gain if treatment.dark is None else treatment.dark
+        dtype = frames.dtype if scale is None else scale.dtype
+        modules = _four_axes(frames)
+        if not self._state:
+            self._shape, self._dtype = frames.shape[1:], dtype
+            self._swapped = swapped(modules)
+            ss, fs = modules.shape[2:]
+            size = (modules.shape[1], fs, ss) if self._swapped else modules.shape[1:]
+            self._state = new_state(self.how, size, dtype)
+        elif (frames.shape[1:], dtype) != (self._shape, self._dtype):
+            raise GeometryError(
+                f"reduce={self.how!r}: frames of {dtype} {frames.shape[1:]} after frames of "
+                f"{self._dtype} {self._shape}"
+            )
+        whole = _make_pass(self.how, modules, treatment, self._state, self._swapped)
+        run_pieces(whole.pieces(), self._workers(frames.nbytes))
 
-    def _add_moments(self, frames: NDArray, good: NDArray, count: NDArray) -> None:
-        total = np.sum(frames, axis=0, where=good, dtype=_accumulator(frames.dtype))
-        if self.how == "std":
-            # Chan, Golub and LeVeque (1979): squares about the mean of each chunk, then merged;
-            # the plain sum of squares would lose the digits of a small spread on a large mean.
-            with np.errstate(invalid="ignore", divide="ignore"):
-                mean = total / count
-                spread = (frames - mean) ** 2
-                squares = np.asarray(np.sum(spread, axis=0, where=good, dtype=np.float64))
-                if self._state is not None and self._squares is not None:
-                    n_a, n_b = self._count, count
-                    assert n_a is not None
-                    between = (mean - self._state / n_a) ** 2 * n_a * n_b / (n_a + n_b)
-                    squares = squares + self._squares + np.nan_to_num(between)
-            self._squares = squares
-        self._state = total if self._state is None else self._state + total
+    def _workers(self, n_bytes: int) -> int:
+        if self._threads is None:
+            return 1 if n_bytes < SERIAL_BYTES else check_threads(None)
+        return self._threads
+
+    def merge(self, other: Reduction) -> Reduction:
+        """Return the reduction of the frames of both.
+
+        Raises
+        ------
+        GeometryError
+            If they reduce in another way, or frames of another kind.
+        """
+        if not self._state or not other._state:
+            return self._copy(self._state or other._state, other if not self._state else self)
+        mine = (self.how, self._shape, self._dtype)
+        if mine != (other.how, other._shape, other._dtype):
+            raise GeometryError(
+                f"a reduction of {self.how}, {self._dtype} {self._shape} cannot be merged with one "
+                f"of {other.how}, {other._dtype} {other._shape}"
+            )
+        theirs = other._state
+        if self._swapped != other._swapped:
+            theirs = {n: a.swapaxes(-1, -2) for n, a in theirs.items()}
+        return self._copy(merged(self.how, self._state, theirs), self)
+
+    def _copy(self, state: State, like: Reduction) -> Reduction:
+        copy = Reduction(self.how, threads=self._threads)
+        copy._shape, copy._dtype, copy._swapped = like._shape, like._dtype, like._swapped
+        copy._state = {name: np.ascontiguousarray(array) for name, array in state.items()}
+        return copy
 
     def result(self) -> NDArray:
         """Return the reduced frame, shape (…).
@@ -95,49 +149,194 @@ class Reduction:
         GeometryError
             If no frame was added.
         """
-        if self._state is None or self._count is None:
+        if not self._state:
             raise GeometryError(f"reduce={self.how!r}: there are no frames to reduce")
-        empty = self._count == 0
-        if self.how in ("max", "min"):
-            return np.where(empty, _missing(self._dtype), self._state).astype(self._dtype)
-        if self.how == "sum":
-            return np.where(empty, _missing(self._state.dtype), self._state)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            if self.how == "mean":
-                value = self._state / self._count
-            else:
-                assert self._squares is not None
-                value = np.sqrt(self._squares / self._count)
-        value[empty] = np.nan
-        return value.astype(mean_dtype(self._dtype))
+        first = next(iter(self._state.values()))
+        out = np.empty(first.shape, dtype=result_dtype(self.how, self._dtype))
+
+        def finish(module: int) -> None:
+            state = {name: array[module] for name, array in self._state.items()}
+            with np.errstate(all="ignore"):
+                out[module] = FINISH[self.how](state, self._dtype)
+
+        pieces = [partial(finish, module) for module in range(len(out))]
+        run_pieces(pieces, self._workers(8 * out.nbytes))
+        return (out.swapaxes(-1, -2) if self._swapped else out).reshape(self._shape)
 
 
-def is_value(array: NDArray) -> npt.NDArray[np.bool_]:
-    """Mark what counts in a mean: everything but NaN."""
-    if array.dtype.kind == "f":
-        return ~np.isnan(array)
-    return np.ones((1,) * array.ndim, dtype=np.bool_)
+def reduce_stack(
+    stack: Stack, how: How, treatment: Treatment | None = None, threads: int | None = None
+) -> Stack:
+    """Reduce the leading axes of a stack to none.
+
+    Parameters
+    ----------
+    stack : Stack
+        The data.
+    how : {"mean", "sum", "max", "min", "std"}
+        See `Reduction`.
+    treatment : Treatment, optional
+        What is done to the numbers first; masked pixels, missing modules and NaN do not count.
+    threads : int, optional
+        See `Reduction`.
+
+    Raises
+    ------
+    GeometryError
+        If `how` or `threads` is something else, there are no frames, or they are complex.
+    """
+    parts = []
+    for data, numbers in stack.parts:
+        reduction = Reduction(how, threads=threads)
+        own = None if treatment is None else treatment.of_modules(numbers)
+        for block, treated in joined_frames(data, stack.frames, own):
+            reduction.add(block, treatment=treated)
+        parts.append((reduction.result(), numbers))
+    return Stack(tuple(parts), (), parts[0][0].dtype)
 
 
-def mean_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the dtype of a mean: float32 keeps all digits of small data, else float64."""
-    kind = np.dtype(dtype)
-    narrow = kind.itemsize <= 2 or kind == np.float32
-    return np.dtype(np.float32 if narrow else np.float64)
+def joined_frames(
+    data: NDArray, frames: tuple[int, ...], treatment: Treatment | None
+) -> Iterator[tuple[NDArray, Treatment | None]]:
+    """Yield data and treatment in pieces that have one axis of frames, without a copy."""
+    if treatment is None:
+        for (block,) in frame_blocks(frames, data):
+            yield block, None
+        return
+    arrays = {n: getattr(treatment, n) for n in ("dark", "gain", "mask", "present")}
+    given = {
+        name: np.broadcast_to(array, frames + array.shape[len(frames) :])
+        for name, array in arrays.items()
+        if array is not None
+    }
+    for block, *rest in frame_blocks(frames, data, *given.values()):
+        yield block, replace(treatment, **dict[str, Any](zip(given, rest, strict=True)))
 
 
-def _accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype({"u": np.uint64, "i": np.int64, "b": np.int64}.get(dtype.kind, np.float64))
+# -- A pass over frames -----------------------------------------------------------------
 
 
-def _worst(dtype: np.dtype[Any], how: str) -> Any:
-    if dtype.kind == "f":
-        return dtype.type(-np.inf if how == "max" else np.inf)
-    if dtype.kind == "b":
-        return how == "min"
-    info = np.iinfo(dtype)
-    return dtype.type(info.min if how == "max" else info.max)
+def _four_axes(frames: NDArray) -> NDArray:
+    """View as (n, modules, ss, fs); what these axes really are makes no difference."""
+    if frames.ndim == 4:
+        return frames
+    shape = frames.shape[1:]
+    padded = (1,) * (3 - len(shape)) + shape
+    return frames.reshape(len(frames), -1, *padded[-2:])
 
 
-def _missing(dtype: np.dtype[Any]) -> Any:
-    return dtype.type(np.nan if dtype.kind == "f" else 0)
+def _as_treatment(valid: NDArray, shape: tuple[int, ...]) -> Treatment:
+    """Write what is valid as a mask, or the presence of modules."""
+    spread = _four_axes(np.broadcast_to(valid, shape))
+    if spread.strides[2:] == (0, 0):
+        return Treatment(present=spread[:, :, 0, 0])
+    if spread.strides[0] == 0:
+        spread = spread[:1]
+    return Treatment(mask=(~spread).view(np.uint8), bits=255)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What the pieces of one pass over frames share.
+
+    ``rows`` has, by the names of `geomlib.kernels.reduce.Rows`, an entry for each module, and
+    ``chosen`` the frames that hold it.
+    """
+
+    how: How
+    state: State
+    rows: dict[str, list[FrameRows]]
+    bits: Any
+    chosen: list[IntArray]
+    work_dtype: np.dtype[Any] | None
+
+    def pieces(self) -> list[Callable[[], None]]:
+        """Pieces of work: some lines of a module, for all frames."""
+        _, lines, width = next(iter(self.state.values())).shape
+        step = max(1, PIECE_PIXELS // width)
+        return [
+            partial(self.run, module, slice(low, min(low + step, lines)))
+            for module, chosen in enumerate(self.chosen)
+            if len(chosen)
+            for low in range(0, lines, step)
+        ]
+
+    def run(self, module: int, lines: slice) -> None:
+        """Reduce some lines of a module."""
+        from geomlib.kernels.reduce import WORK_STEP
+
+        rows = {name: modules[module] for name, modules in self.rows.items()}
+        state = {name: array[module] for name, array in self.state.items()}
+        chosen = self.chosen[module]
+        first, end = int(chosen[0]), int(chosen[-1]) + 1
+        n_lines, n_frames = lines.stop - lines.start, end - first
+        if not all(source.direct for source in rows.values()):
+            n_lines = max(1, ORDERED_PIXELS // rows["flat"].array.shape[-1])
+            n_frames = ORDERED_FRAMES
+        work = None if self.work_dtype is None else np.empty(4 * WORK_STEP, self.work_dtype)
+        for low in range(lines.start, lines.stop, n_lines):
+            some = slice(low, min(low + n_lines, lines.stop))
+            part = {name: array[some].reshape(-1) for name, array in state.items()}
+            for frame in range(first, end, n_frames):
+                now = chosen[(chosen >= frame) & (chosen < frame + n_frames)]
+                if len(now):
+                    # Infinities are values here, and inf - inf is NaN without a word.
+                    with np.errstate(all="ignore"):
+                        self._add({n: r.rows(some, now) for n, r in rows.items()}, work, part)
+
+    def _add(
+        self, given: dict[str, tuple[NDArray, IntArray]], work: NDArray | None, state: State
+    ) -> None:
+        from geomlib.kernels import reduce as kernels
+
+        fields: dict[str, Any] = {"bits": self.bits, "work": work}
+        for name, (array, starts) in given.items():
+            fields |= {name: array, "starts" if name == "flat" else f"{name}_starts": starts}
+        rows = kernels.Rows(**fields)
+        size = len(next(iter(state.values())))
+        if self.how == "std":
+            kernels.add_squares(rows, size, *state.values())
+        elif self.how in ("mean", "sum"):
+            kernels.add_sums(rows, size, state["total"], state["count"])
+        else:
+            kernels.add_extremes(rows, size, state["best"], self.how == "max")
+            if rows.skip is not None:
+                kernels.add_counts(rows, size, state["count"])
+            elif "count" in state:
+                state["count"] += len(rows.starts)
+
+
+def _make_pass(
+    how: How, modules: NDArray, treatment: Treatment, state: State, exchange: bool
+) -> _Pass:
+    """Prepare a pass over frames, shape (n, modules, ss, fs)."""
+    n, n_modules = modules.shape[:2]
+    numbers = modules.view(np.uint8) if modules.dtype == np.bool_ else modules
+    given, work_dtype = {"flat": numbers}, None
+    dark, gain = treatment.dark, treatment.gain
+    scale = gain if dark is None else dark
+    if scale is not None:
+        # The loops know both or neither.
+        given["dark"] = np.zeros((1, 1, 1, 1), scale.dtype) if dark is None else dark
+        given["gain"] = np.ones((1, 1, 1, 1), scale.dtype) if gain is None else gain
+        work_dtype = scale.dtype
+    elif numbers.dtype.kind == "f" and treatment.mask is not None:
+        work_dtype = np.dtype(np.float32) if numbers.dtype == np.float16 else numbers.dtype
+    bits = np.uint8(255)
+    if treatment.mask is not None:
+        mask, bits = treatment.mask, treatment.mask.dtype.type(treatment.bits)
+        if len(mask) == 1:
+            # Once for all frames: fewer bytes, and no loop compiled for each width of flags.
+            mask, bits = ((mask & bits) != 0).view(np.uint8), np.uint8(255)
+        given["skip" if work_dtype is None else "mask"] = mask
+
+    def rows(array: NDArray) -> list[FrameRows]:
+        whole = np.broadcast_to(array, modules.shape)
+        ordered = whole.swapaxes(-1, -2) if exchange else whole
+        return [FrameRows.of(ordered[:, module]) for module in range(n_modules)]
+
+    present = np.True_ if treatment.present is None else treatment.present
+    there = np.broadcast_to(present, (n, n_modules))
+    chosen = [np.flatnonzero(there[:, module]) for module in range(n_modules)]
+    every = {name: rows(array) for name, array in given.items()}
+    return _Pass(how, state, every, bits, chosen, work_dtype)
