@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 from geomlib.errors import GeometryError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
@@ -89,6 +93,29 @@ def run_pieces(pieces: Iterable[Callable[[], None]], threads: int) -> None:
         raise
     for helper in helpers:
         helper.result()
+
+
+def read_ahead(
+    read: Callable[[Item], Result], items: Sequence[Item], threads: int
+) -> Generator[Result, None, None]:
+    """Yield ``read(item)`` for each item in turn; the next is read while the caller uses one.
+
+    With ``threads=1``, or a single item, everything runs in the calling thread.
+    """
+    if threads == 1 or len(items) <= 1:
+        yield from map(read, items)
+        return
+    reader = ThreadPoolExecutor(1, thread_name_prefix="geomlib-read")
+    try:
+        coming = reader.submit(read, items[0])
+        for item in items[1:]:
+            done = coming.result()
+            coming = reader.submit(read, item)
+            yield done
+        yield coming.result()
+    finally:
+        # Nobody may still be reading from the caller's file once it is closed.
+        reader.shutdown(wait=True, cancel_futures=True)
 
 
 def _executor(size: int) -> ThreadPoolExecutor:

@@ -34,7 +34,12 @@ class Value:
         return self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        # Kept, since plans are looked up by it at every call; the content never changes.
+        kept: int | None = self.__dict__.get("_hash")
+        if kept is None:
+            kept = hash(self._key())
+            self._set(_hash=kept)
+        return kept
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor: numpy forgets in a pickle that an array was read-only, and a

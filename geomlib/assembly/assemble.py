@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.fill import (
-    check_cast,
-    check_dtype,
-    fill_value,
-    plain_view,
-    raw_view,
-)
+from geomlib import checks
+from geomlib.assembly.accumulators import How
+from geomlib.assembly.fill import check_cast, check_dtype, fill_value
 from geomlib.assembly.image import AssembledImage
-from geomlib.assembly.inputs import Axes, Stack, as_stack, frame_blocks
-from geomlib.assembly.options import (
-    Window,
-    bin_image,
-    check_binning,
-    check_mask,
-    crop_plan,
-    mask_stack,
-    reduce_stack,
-)
-from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, make_plan, tile_boxes
-from geomlib.assembly.reduction import How, mean_dtype
+from geomlib.assembly.inputs import Axes, Stack, as_stack
+from geomlib.assembly.options import Window, binned_grid, crop_plan
+from geomlib.assembly.plan import Grid, Plan, make_plan
+from geomlib.assembly.reduction import mean_dtype, reduce_stack
+from geomlib.assembly.run import SMALL_BYTES, Finish, run_plan
+from geomlib.assembly.sources import is_lazy
+from geomlib.assembly.split import SplitPlan, Values, check_plan, run_split, split_plan
+from geomlib.assembly.treatment import check_treatment
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
-from geomlib.threads import check_threads, run_pieces
+from geomlib.threads import check_threads
 
 NDArray = npt.NDArray[Any]
-Method = Literal["snap", "nearest"]
-#: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
-PIECES_A_THREAD = 4
-#: Below so many bytes of output a second thread takes longer to wake than to help.
-SERIAL_BYTES = 16 * 2**20
+Method = Literal["snap", "nearest", "split"]
 
 
 def assemble_data(
-    data: npt.ArrayLike | Mapping[int, npt.ArrayLike],
+    data: npt.ArrayLike | Mapping[int, npt.ArrayLike] | Sequence[npt.ArrayLike | None],
     geometry: Geometry,
     *,
     method: Method = "snap",
@@ -53,57 +39,90 @@ def assemble_data(
     dtype: npt.DTypeLike | None = None,
     fill: float | None = None,
     mask: npt.ArrayLike | None = None,
+    mask_bits: int | None = None,
+    dark: npt.ArrayLike | None = None,
+    gain: npt.ArrayLike | None = None,
+    present: npt.ArrayLike | None = None,
     reduce: How | None = None,
     centred: bool = False,
     region: Window | None = None,
     binning: int | None = None,
+    binning_mode: Literal["mean", "sum"] = "mean",
+    values: Values = "intensity",
+    pixel_size: float | tuple[float, float] | None = None,
+    oversample: int = 1,
+    distance: float | None = None,
+    plan: SplitPlan | None = None,
     threads: int | None = None,
 ) -> AssembledImage:
     """Assemble module data into images, according to where the pixels are.
 
     Parameters
     ----------
-    data : array_like, xarray.DataArray or mapping of int to array_like
-        Shape (…, modules, ss, fs), any leading axes. An xarray array with a dimension ``module``
-        may hold some of the modules only (its labels count from 1 for JUNGFRAU, else from 0), as
-        may a mapping of module numbers (from 0) to arrays (…, ss, fs); missing modules stay gaps.
+    data : array_like, mapping, sequence, dataset or lazy array
+        Shape (…, modules, ss, fs), any leading axes, any memory layout. Or a mapping of module
+        numbers (from 0) to arrays (…, ss, fs), a list of them with None for those that are missing,
+        or an xarray array with a dimension ``module`` (its labels count from 1 for JUNGFRAU, else
+        from 0): missing modules stay gaps. An HDF5 dataset or another stored array is read a block
+        of frames at a time; a dask array stays lazy.
         Other forms in which data of a detector is stored are understood: pnCCD as one image, ePix
         with calibration rows, a single module without its axis (an array (1, ss, fs) then means
         one frame, not a stack of one), modules joined along slow scan.
     geometry : Geometry
         Where the pixels are.
-    method : {"snap", "nearest"}
+    method : {"snap", "nearest", "split"}
         ``"snap"`` moves each tile to the nearest whole pixel and quarter turn: fast, and every
         data pixel is one image pixel. ``"nearest"`` takes, for each image pixel, the data pixel
         whose (nominal) area covers its centre: right for tiles at any angle and of any pitch.
+        ``"split"`` shares out each data pixel over the image pixels that its true area overlaps.
     axes : {"stream"}, optional
         Data has the axes (…, module, fs, ss, pulse), as live streams send it; the frames come out
         as (…, pulse).
-    out : ndarray, optional
-        Where to write, shape (…, y, x); see `output_array`. Missing modules are overwritten with
-        the fill value; with method ``"snap"`` pixels that belong to no tile are left alone unless
-        `fill` is given.
+    out : ndarray or dataset, optional
+        Where to write, shape (…, y, x), all of it; see `output_array`.
     dtype : dtype, optional
-        Of the image; default: that of `out`, else of the data (of the result, for `reduce`).
+        Of the image; default: that of `out`, else of the data, or of the result where numbers are
+        worked out (`dark`, `gain`, `reduce`, `binning`, ``"split"``).
     fill : float, optional
         Value of gaps, missing modules and masked pixels; default NaN, or 0 where the image holds
         integers.
-    mask : array_like of bool, optional
-        True for pixels to leave out; must broadcast to the data, as (modules, ss, fs) does.
+    mask : array_like of bool or integers, optional
+        True, or any of the bits, for pixels to leave out; as `dark` and `gain` it broadcasts to the
+        data: (modules, ss, fs), or one for each frame.
+    mask_bits : int, optional
+        Which bits of an integer `mask` count; default all.
+    dark, gain : array_like, optional
+        Numbers become ``(number - dark) * gain``. NaN marks a bad pixel.
+    present : array_like of bool, optional
+        Which modules are there, shape (modules,) or (…, modules).
     reduce : {"mean", "sum", "max", "min", "std"}, optional
-        Reduce all leading axes before assembling; NaN and masked pixels do not count.
+        Reduce all leading axes before assembling; NaN, masked pixels and missing modules do not
+        count.
     centred : bool
         Make the image larger so that the origin of the lab lies in its middle.
     region : (slice, slice), optional
         Assemble only this window of the image, as rows and columns, for instance
         ``np.s_[100:200, :50]``.
     binning : int, optional
-        Average blocks of so many pixels a side; gaps, NaN and masked pixels do not count, and what
-        does not fill a block at the high end is left out. The image becomes floating.
+        Make one of blocks of so many pixels a side; gaps, NaN and masked pixels do not count, and
+        what does not fill a block at the high end is left out. The image becomes floating.
+    binning_mode : {"mean", "sum"}
+        How.
+    values : {"intensity", "counts"}
+        For ``"split"``: the mean over what covers an image pixel, weighted with area; or the sum of
+        the shares, which keeps the total.
+    pixel_size : float or (float, float), optional
+        For ``"split"``: of the image, along (y, x), in metres; default: the pitch of the detector.
+    oversample : int
+        For ``"split"``: divide the pixel size by this.
+    distance : float, optional
+        For ``"split"``: project onto the plane z = 0 as seen from a sample so many metres before
+        it; default: along the beam.
+    plan : SplitPlan, optional
+        For ``"split"``: from `split_plan` or `load_plan`, instead of the options of the image.
     threads : int, optional
-        For copying into the image; default: the processors that this process may use, or 1 where
-        there is little to copy. The result does not depend on it. Masks, `reduce` and `binning` are
-        worked out on one thread.
+        Default: the processors that this process may use, or 1 where there is little to do. The
+        result does not depend on it.
 
     Returns
     -------
@@ -123,30 +142,50 @@ def assemble_data(
     >>> image.data.shape, image.centre.tolist()
     ((1256, 1092), [631, 550])
     """
+    given = {name: value for name, value in locals().items() if name not in _NO_OPTIONS}
     check_geometry(geometry, "assemble_data(data, geometry)")
+    if is_lazy(data, out):
+        from geomlib.assembly.lazy import assemble_lazily
+
+        return assemble_lazily(data, geometry, out, given)
+    grid_options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
+    how, whole = _make_plan(geometry, method, centred, plan, grid_options)
     stack = as_stack(data, geometry.detector, axes)
-    masked = None if mask is None else check_mask(mask, stack, geometry.detector)
+    kind = _given_dtype(out, dtype)
+    treatment = check_treatment(
+        stack.frames, geometry.detector, stack.dtype if kind is None else kind,
+        mask=mask, mask_bits=mask_bits, dark=dark, gain=gain, present=present,
+    )  # fmt: skip
     if reduce is not None:
-        stack, masked = reduce_stack(stack, reduce, masked), None
-    wanted = _image_dtype(stack, out, dtype)
-    if binning is not None:
-        check_binning(binning, out)
-        wanted = _binned_dtype(stack, wanted if dtype is not None else None)
-    check_cast(stack.dtype, wanted)
-    if masked is not None:
-        value = fill_value(None if binning is not None else fill, wanted)
-        stack = mask_stack(stack, masked, value)
-    plan = make_plan(geometry, method, bool(centred))
-    if region is not None:
-        plan = crop_plan(plan, region)
-    grid = plan.grid
-    if binning is None:
-        image = run_plan(plan, stack, out, wanted, fill, threads)
+        stack, treatment = reduce_stack(stack, reduce, treatment, threads), None
+    scaled = treatment is not None and not (treatment.dark is None and treatment.gain is None)
+    wanted = _image_dtype(stack, kind, scaled or binning is not None or how == "split")
+    value = fill_value(fill, wanted)
+    if reduce is not None and fill is not None:
+        stack = _without_nan(stack, fill)
+    if binning is not None and how == "split":
+        raise GeometryError("binning cannot be given with method='split': pass pixel_size")
+    if binning_mode not in ("mean", "sum"):
+        shown = checks.shown(binning_mode)
+        raise GeometryError(f"binning_mode must be 'mean' or 'sum', not {shown}")
+    used = whole if region is None else crop_plan(whole, region)
+    grid = used.grid if binning is None else binned_grid(used.grid, binning)
+    image = _room(out, (*stack.frames, *grid.shape), wanted)
+    workers = choose_threads(threads, stack.frames, used.grid, wanted)
+    if isinstance(used, SplitPlan):
+        run_split(used, stack, treatment, image, values, fill, workers)
     else:
-        image, grid = bin_image(run_plan(plan, stack, None, wanted, None, threads), grid, binning)
-        if fill is not None:
-            image[np.isnan(image)] = fill_value(fill, wanted)
-    return AssembledImage(image, np.array(grid.centre), grid.pixel_size, geometry, method)
+        if values != "intensity":
+            shown = checks.shown(values)
+            raise GeometryError(f"values={shown} goes with method='split', not {how!r}")
+        finish = Finish(value, binning or 1, binning_mode == "mean")
+        shape = geometry.data_shape
+        run_plan(used, shape, stack, image, finish, workers, treatment)
+    return AssembledImage(image, np.array(grid.centre), grid.pixel_size, geometry, how)
+
+
+#: Parameters of `assemble_data` that are no options.
+_NO_OPTIONS = ("data", "geometry", "out")
 
 
 def output_array(
@@ -157,6 +196,9 @@ def output_array(
     method: Method = "snap",
     fill: float | None = None,
     centred: bool = False,
+    pixel_size: float | tuple[float, float] | None = None,
+    oversample: int = 1,
+    distance: float | None = None,
 ) -> NDArray:
     """Make an array to use as ``out`` of `assemble_data`, again and again.
 
@@ -168,7 +210,7 @@ def output_array(
         The leading axes.
     dtype : dtype
         Of the images.
-    method, fill, centred
+    method, fill, centred, pixel_size, oversample, distance
         As for `assemble_data`.
 
     Returns
@@ -189,7 +231,8 @@ def output_array(
             f"frames_shape must be a number of frames, or a tuple of numbers, not {frames_shape!r}"
         )
     kind = check_dtype(dtype, "dtype")
-    grid = make_plan(geometry, method, bool(centred)).grid
+    options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
+    grid = _make_plan(geometry, method, centred, None, options)[1].grid
     return np.full((*shape, *grid.shape), fill_value(fill, kind), dtype=kind)
 
 
@@ -207,35 +250,48 @@ def check_geometry(geometry: object, call: str) -> None:
         )
 
 
-def run_plan(
-    plan: Plan,
-    stack: Stack,
-    out: NDArray | None,
-    dtype: np.dtype[Any],
-    fill: float | None,
-    threads: int | None,
-) -> NDArray:
-    """Carry out a plan on a stack; returns (…, y, x)."""
-    shape = (*stack.frames, *plan.grid.shape)
-    image = np.empty(shape, dtype=dtype) if out is None else _check_out(out, shape, dtype)
+def choose_threads(
+    threads: int | None, frames: tuple[int, ...], grid: Grid, dtype: np.dtype[Any]
+) -> int:
+    """Return the number of threads to use: one, if the caller does not say, for little work."""
     workers = check_threads(threads)
-    if threads is None and image.nbytes < SERIAL_BYTES:
-        workers = 1
-    if np.float16 in (stack.dtype, dtype) and stack.dtype != dtype:
-        # The compiler has no half-precision arithmetic on this kind of processor.
-        parts = tuple((data.astype(dtype), numbers) for data, numbers in stack.parts)
-        stack = replace(stack, parts=parts, dtype=dtype)
-    value = fill_value(fill, dtype)
-    if isinstance(plan, NearestPlan):
-        _run_nearest(plan, stack, image, value, workers)
-    else:
-        _run_snap(plan, stack, image, value, workers, gaps=out is None or fill is not None)
-    return image
+    n_bytes = float(np.prod([*frames, *grid.shape])) * dtype.itemsize
+    return 1 if threads is None and n_bytes < SMALL_BYTES else workers
 
 
-def _image_dtype(stack: Stack, out: NDArray | None, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+def _make_plan(
+    geometry: Geometry,
+    method: Method,
+    centred: bool,
+    plan: SplitPlan | None,
+    options: dict[str, Any],
+) -> tuple[Method, Plan | SplitPlan]:
+    """Return the method, which a plan implies, and the plan of the whole image."""
+    plain = options == {"pixel_size": None, "oversample": 1, "distance": None}
+    if plan is not None:
+        if not plain or centred or method == "nearest":
+            raise GeometryError(
+                "plan says how the image is made: give it without centred, pixel_size, oversample "
+                "and distance, and with method='split'"
+            )
+        check_plan(plan, geometry)
+        return "split", plan
+    if method == "split":
+        return method, split_plan(geometry, centred=centred, **options)
+    if method not in ("snap", "nearest"):
+        raise GeometryError(
+            f"method must be 'snap', 'nearest' or 'split', not {checks.shown(method)}"
+        )
+    if not plain:
+        name = next(n for n, v in options.items() if v != (1 if n == "oversample" else None))
+        raise GeometryError(f"{name} goes with method='split', not {method!r}")
+    return method, make_plan(geometry, method, bool(centred))
+
+
+def _given_dtype(out: NDArray | None, dtype: npt.DTypeLike | None) -> np.dtype[Any] | None:
+    """Dtype that the caller asks for, with `out` or `dtype`."""
     if out is None:
-        return stack.dtype if dtype is None else check_dtype(dtype, "dtype")
+        return None if dtype is None else check_dtype(dtype, "dtype")
     if not isinstance(out, np.ndarray):
         raise GeometryError(
             f"out must be an array, not {type(out).__name__}; "
@@ -248,15 +304,35 @@ def _image_dtype(stack: Stack, out: NDArray | None, dtype: npt.DTypeLike | None)
     return check_dtype(out.dtype, "out")
 
 
-def _binned_dtype(stack: Stack, wanted: np.dtype[Any] | None) -> np.dtype[Any]:
-    """Floating, so that gaps can be NaN and do not count."""
-    dtype = wanted or mean_dtype(stack.dtype)
-    if dtype.kind != "f" or stack.dtype.kind == "c":
-        raise GeometryError(f"binned images are of real floating numbers, not {dtype}")
-    return dtype
+def _image_dtype(stack: Stack, given: np.dtype[Any] | None, floating: bool) -> np.dtype[Any]:
+    """Dtype of the image, which is floating where numbers are worked out."""
+    if not floating:
+        wanted = stack.dtype if given is None else given
+        check_cast(stack.dtype, wanted)
+        return wanted
+    wanted = mean_dtype(stack.dtype) if given is None else given
+    if wanted.kind != "f" or stack.dtype.kind == "c":
+        raise GeometryError(
+            "images that are binned, split or scaled are of real floating numbers, not "
+            f"{wanted if wanted.kind != 'f' else stack.dtype}"
+        )
+    return wanted
 
 
-def _check_out(out: NDArray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
+def _without_nan(stack: Stack, fill: float) -> Stack:
+    """Put the fill value where a reduction found not a single number."""
+    if stack.dtype.kind != "f":
+        return stack
+    parts = tuple(
+        (np.where(np.isnan(data), data.dtype.type(fill), data), numbers)
+        for data, numbers in stack.parts
+    )
+    return replace(stack, parts=parts)
+
+
+def _room(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
+    if out is None:
+        return np.empty(shape, dtype=dtype)
     if out.shape != shape:
         raise GeometryError(
             f"out must be an array of shape {shape}, not shape {out.shape}; "
@@ -265,103 +341,3 @@ def _check_out(out: NDArray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> ND
     if not out.flags.writeable:
         raise GeometryError("out is read-only")
     return out
-
-
-def cut(n_frames: int, n_rows: int, threads: int) -> list[tuple[int, int, int, int]]:
-    """Cut frames, or rows where there are fewer frames than threads, into disjoint pieces.
-
-    Returns
-    -------
-    list of (int, int, int, int)
-        First and last-plus-one frame, first and last-plus-one row.
-    """
-    wanted = threads * PIECES_A_THREAD if threads > 1 else 1
-    if n_frames >= threads:
-        steps = np.linspace(0, n_frames, min(wanted, n_frames) + 1).astype(int)
-        return [(int(a), int(b), 0, n_rows) for a, b in pairwise(steps)]
-    steps = np.linspace(0, n_rows, min(wanted, n_rows) + 1).astype(int)
-    return [
-        (frame, frame + 1, int(a), int(b)) for frame in range(n_frames) for a, b in pairwise(steps)
-    ]
-
-
-def _run_snap(
-    plan: SnapPlan, stack: Stack, image: NDArray, value: Any, threads: int, *, gaps: bool
-) -> None:
-    from geomlib.kernels import snap
-
-    modules = plan.tiles[:, snap.MODULE]
-    absent = ~np.isin(modules, list(stack.modules))
-    boxes = [*(plan.gaps if gaps else ()), *tile_boxes(plan.tiles[absent])]
-    for top, bottom, left, right in boxes:
-        image[..., top:bottom, left:right] = value
-    tables = []
-    for _, numbers in stack.parts:
-        order = {module: i for i, module in enumerate(numbers)}
-        tiles = plan.tiles[np.isin(modules, numbers)].copy()
-        tiles[:, snap.MODULE] = [order[int(m)] for m in tiles[:, snap.MODULE]]
-        tables.append(tiles)
-    view = raw_view if stack.dtype == image.dtype else plain_view
-    kernel = snap.assemble_with_numpy if image.dtype.kind == "c" else snap.assemble_tiles
-    pieces: list[Callable[[], None]] = []
-    for target, *sources in frame_blocks(stack.frames, image, *(data for data, _ in stack.parts)):
-        copies = [
-            partial(kernel, view(source), tiles, view(target))
-            for source, tiles in zip(sources, tables, strict=True)
-        ]
-        # All modules of a piece in turn, so that of two overlapping tiles the later one wins.
-        pieces.extend(
-            partial(_call_all, copies, piece)
-            for piece in cut(len(target), target.shape[-2], threads)
-        )
-    run_pieces(pieces, threads)
-
-
-def _call_all(functions: Sequence[Callable[..., None]], arguments: tuple[int, ...]) -> None:
-    for function in functions:
-        function(*arguments)
-
-
-def _run_nearest(plan: NearestPlan, stack: Stack, image: NDArray, value: Any, threads: int) -> None:
-    numbers = [n for _, part in stack.parts for n in part]
-    table = _present(plan.table, numbers, int(np.prod(stack.parts[0][0].shape[-2:])))
-    view = raw_view if stack.dtype == image.dtype else plain_view
-    scalar = view(np.array(value))[()]
-    pieces: list[Callable[[], None]] = []
-    for target, *sources in frame_blocks(stack.frames, image, *(data for data, _ in stack.parts)):
-        sources = [view(source) for source in sources]
-        for first, last, low, high in cut(len(target), target.shape[-2], threads):
-            piece = (slice(first, last), low, high)
-            pieces.append(partial(_gather_frames, sources, table, view(target), scalar, piece))
-    run_pieces(pieces, threads)
-
-
-def _present(
-    table: npt.NDArray[np.int32], numbers: list[int], module_size: int
-) -> npt.NDArray[np.int32]:
-    """Return the table for data that holds only some modules, one after another."""
-    highest = int(table.max(initial=-1)) // module_size
-    if numbers[: highest + 1] == list(range(highest + 1)):
-        return table
-    place = np.full(max(highest, *numbers) + 1, -1)
-    place[numbers] = np.arange(len(numbers))
-    module, rest = np.divmod(table, module_size)
-    there = (table >= 0) & (place[module] >= 0)
-    return np.where(there, place[module] * module_size + rest, -1).astype(np.int32)
-
-
-def _gather_frames(
-    sources: Sequence[NDArray],
-    table: npt.NDArray[np.int32],
-    image: NDArray,
-    value: Any,
-    piece: tuple[slice, int, int],
-) -> None:
-    from geomlib.kernels.lookup import gather
-
-    frames, low, high = piece
-    for frame in range(frames.start, frames.stop):
-        parts = [source[frame] for source in sources]
-        # Modules in one piece of memory, a frame at a time; nothing is copied where they are.
-        pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        gather(pixels.reshape(-1), table, image[frame], value, low, high)

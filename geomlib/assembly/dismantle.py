@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.assemble import Method, check_geometry, cut
-from geomlib.assembly.fill import fill_value, raw_view
+from geomlib import checks
+from geomlib.assembly.assemble import Method, check_geometry, choose_threads
+from geomlib.assembly.fill import fill_value
 from geomlib.assembly.image import AssembledImage
-from geomlib.assembly.inputs import frame_blocks, plain_array
+from geomlib.assembly.inputs import Stack, plain_array
 from geomlib.assembly.options import move_tiles
-from geomlib.assembly.plan import Grid, SnapPlan, make_plan, tile_boxes
-from geomlib.detector import Detector, tile_map
+from geomlib.assembly.plan import (
+    Grid,
+    NearestPlan,
+    Plan,
+    SnapPlan,
+    data_boxes,
+    in_reading_order,
+    make_plan,
+    uncovered,
+)
+from geomlib.assembly.run import Finish, run_plan
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
-from geomlib.threads import check_threads, run_pieces
 
 NDArray = npt.NDArray[Any]
 
@@ -45,9 +53,9 @@ def dismantle_image(
         region.
     geometry : Geometry
         That it was assembled with.
-    method : {"snap", "nearest"}, optional
-        How it was assembled; default: that of an `AssembledImage`, else ``"snap"``. With
-        ``"nearest"`` each data pixel takes the image pixel in which its centre lies.
+    method : {"snap", "nearest", "split"}, optional
+        How it was assembled; default: that of an `AssembledImage`, else ``"snap"``. With the others
+        each data pixel takes the image pixel in which its centre lies.
     out : ndarray, shape (…, modules, ss, fs), optional
         Where to write.
     fill : float, optional
@@ -67,63 +75,68 @@ def dismantle_image(
         If the image does not have the shape that the geometry gives, or is binned.
     """
     check_geometry(geometry, "dismantle_image(image, geometry)")
-    workers = check_threads(threads)
     given = image if isinstance(image, AssembledImage) else None
     how = method or (given.method if given is not None else "snap")
     array = plain_array(image if given is None else given.data, "image")
-    plan = make_plan(geometry, how, bool(centred))
+    if how not in get_args(Method):
+        raise GeometryError(
+            f"method must be 'snap', 'nearest' or 'split', not {checks.shown(how)}"
+        )
+    # Where pixels were split, each data pixel looks its centre up too.
+    plan = make_plan(geometry, "snap" if how == "snap" else "nearest", bool(centred))
     if given is not None:
         _check_same(given, geometry)
     grid = _place(array, given, plan.grid)
     frames = array.shape[:-2]
     stack = _output(out, (*frames, *geometry.data_shape), array.dtype)
-    value = fill_value(fill, stack.dtype)
     if isinstance(plan, SnapPlan):
-        copy = _snap_copy(plan, grid, geometry.detector, stack, value)
+        back: Plan = _invert(plan, grid.shape, grid.centre, geometry.data_shape)
     else:
-        copy = _nearest_copy(geometry, grid, value)
-    pieces = [
-        partial(copy, source, target, first, last)
-        for source, target in frame_blocks(frames, array, stack)
-        for first, last, _, _ in cut(len(source), 1, min(workers, len(source)))
-    ]
-    run_pieces(pieces, workers)
+        table = pixel_table(geometry, grid.shape, grid.centre, grid.pixel_size)
+        joined = table.reshape(-1, table.shape[-1])
+        back = NearestPlan(Grid(joined.shape, (0, 0), grid.pixel_size), joined)
+    pixels = Stack(((array[..., np.newaxis, :, :], (0,)),), frames, array.dtype)
+    modules, ss, fs = geometry.data_shape
+    target = stack.reshape(*frames, modules * ss, fs)
+    finish = Finish(fill_value(fill, stack.dtype))
+    workers = choose_threads(threads, frames, back.grid, stack.dtype)
+    run_plan(back, (1, *grid.shape), pixels, target, finish, workers)
+    if not np.may_share_memory(target, stack):
+        stack[...] = target.reshape(stack.shape)
     return stack
 
 
-Copy = Callable[[NDArray, NDArray, int, int], None]
+@lru_cache(maxsize=32)
+def _invert(
+    plan: SnapPlan,
+    shape: tuple[int, int],
+    centre: tuple[float, float],
+    data_shape: tuple[int, int, int],
+) -> SnapPlan:
+    """Return the plan of the way back, to an image of all modules one above the other.
 
+    The assembled image, or the window of it that ``shape`` and ``centre`` tell, becomes the only
+    module of the data. The steps of a tile form a matrix of quarter turns, so that its transpose is
+    its inverse.
+    """
+    from geomlib.kernels import snap as s
 
-def _snap_copy(plan: SnapPlan, grid: Grid, detector: Detector, stack: NDArray, value: Any) -> Copy:
-    from geomlib.kernels.snap import dismantle_tiles, dismantle_with_numpy
-
-    shift = tuple(int(a - b) for a, b in zip(grid.centre, plan.grid.centre, strict=True))
-    tiles = move_tiles(plan.tiles, (shift[0], shift[1]), grid.shape)
-    clipped = not np.array_equal(np.diff(tile_boxes(tiles)), np.diff(tile_boxes(plan.tiles)))
-    if clipped or (tile_map(detector) < 0).any():
-        stack[...] = value
-    kernel = dismantle_with_numpy if stack.dtype.kind == "c" else dismantle_tiles
-
-    def copy(source: NDArray, target: NDArray, first: int, last: int) -> None:
-        kernel(raw_view(source), tiles, raw_view(target), first, last)
-
-    return copy
-
-
-def _nearest_copy(geometry: Geometry, grid: Grid, value: Any) -> Copy:
-    from geomlib.kernels.lookup import gather
-
-    table = pixel_table(geometry, grid.shape, grid.centre, grid.pixel_size)
-    scalar = raw_view(np.array(value))[()]
-
-    def copy(source: NDArray, target: NDArray, first: int, last: int) -> None:
-        for frame in range(first, last):
-            pixels = raw_view(source[frame]).reshape(-1)
-            for module in range(len(table)):
-                one = raw_view(target[frame, module])
-                gather(pixels, table[module], one, scalar, 0, len(one))
-
-    return copy
+    shift = (int(centre[0] - plan.grid.centre[0]), int(centre[1] - plan.grid.centre[1]))
+    tiles = move_tiles(plan.tiles, shift, shape)
+    modules, n_ss, n_fs = data_shape
+    (first, last), here = data_boxes(tiles), tiles[:, [s.SS, s.FS]]
+    away = first - here
+    back = np.zeros_like(tiles)
+    back[:, s.SS] = tiles[:, s.TOP] + (away * tiles[:, [s.SS_UP, s.FS_UP]]).sum(axis=1)
+    back[:, s.FS] = tiles[:, s.LEFT] + (away * tiles[:, [s.SS_ALONG, s.FS_ALONG]]).sum(axis=1)
+    above = tiles[:, s.MODULE] * n_ss
+    back[:, s.TOP], back[:, s.BOTTOM] = above + first[:, 0], above + last[:, 0] + 1
+    back[:, s.LEFT], back[:, s.RIGHT] = first[:, 1], last[:, 1] + 1
+    steps = [s.SS_UP, s.SS_ALONG, s.FS_UP, s.FS_ALONG]
+    back[:, [s.SS_UP, s.FS_UP, s.SS_ALONG, s.FS_ALONG]] = tiles[:, steps]
+    grid = Grid((modules * n_ss, n_fs), (0, 0), (1.0, 1.0))
+    back = in_reading_order(back)
+    return SnapPlan(grid, back, uncovered(grid.shape, back))
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,8 @@ class AssembledImage:
     ----------
     data : ndarray, shape (…, y, x)
         The pixels; gaps hold NaN in floating images, 0 in integer ones, unless `fill` was given.
+        A dask array if the module data was one, and the dataset that was written to if ``out`` was
+        one: see `compute`.
     centre : ndarray, shape (2,)
         The origin of the lab (the beam) as (y, x), in pixels from the outer corner of pixel
         ``[0, 0]``. Whole numbers for method ``"snap"``.
@@ -54,6 +56,20 @@ class AssembledImage:
     def shape(self) -> tuple[int, ...]:
         """Shape of `data`: (…, y, x)."""
         return self.data.shape
+
+    def compute(self) -> AssembledImage:
+        """Return the image with its pixels in memory: those of a dask array are worked out now.
+
+        Returns
+        -------
+        AssembledImage
+            This one, if they are there already.
+        """
+        data: Any = self.data
+        if isinstance(data, np.ndarray):
+            return self
+        array = np.asarray(data)
+        return replace(self, data=array.astype(array.dtype.newbyteorder("="), copy=False))
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from geomlib.assembly.fill import check_dtype
 from geomlib.detector import Detector
-from geomlib.errors import GeometryError
+from geomlib.errors import GeometryError, warn
 
 NDArray = npt.NDArray[Any]
 Axes = Literal["stream"]
@@ -47,7 +47,7 @@ def as_stack(data: Any, detector: Detector, axes: Axes | None = None) -> Stack:
 
     Parameters
     ----------
-    data : array_like, xarray.DataArray or mapping of int to array_like
+    data : array_like, xarray.DataArray, mapping of int to array_like, sequence or StackView
         See `geomlib.assemble_data`.
     detector : Detector
         What the data is from.
@@ -59,16 +59,94 @@ def as_stack(data: Any, detector: Detector, axes: Axes | None = None) -> Stack:
     GeometryError
         If shape, dtype or module numbers do not fit the detector.
     """
-    if axes not in (None, "stream"):
-        raise GeometryError(f"axes must be None or 'stream', not {axes!r}")
-    if isinstance(data, Mapping):
-        return _from_mapping(data, detector, axes)
+    check_axes(axes)
+    modules = module_arrays(data, detector, axes)
+    if modules is not None:
+        return _from_mapping(modules, detector, axes)
     xarray = sys.modules.get("xarray")
     if xarray is not None and isinstance(data, xarray.DataArray) and "module" in data.dims:
         return _from_labelled(data, detector, axes)
     array = plain_array(data, "data")
-    array = to_modules(_from_stream(array) if axes == "stream" else array, detector)
+    array = to_modules(from_stream(array) if axes == "stream" else array, detector)
     return Stack(((array, tuple(range(detector.n_modules))),), array.shape[:-3], array.dtype)
+
+
+def check_axes(axes: object) -> None:
+    """Refuse an order of axes that is not known.
+
+    Raises
+    ------
+    GeometryError
+        For anything but None and ``"stream"``.
+    """
+    if not (axes is None or (isinstance(axes, str) and axes == "stream")):
+        raise GeometryError(f"axes must be None or 'stream', not {axes!r}")
+
+
+def module_arrays(
+    data: Any, detector: Detector, axes: Axes | None = None
+) -> Mapping[Any, Any] | None:
+    """Return data that consists of an array for each module as a mapping; None for other data.
+
+    A mapping is returned as it is. A list or tuple counts if it has an entry for each module of
+    the detector, arrays that fit one module, or None; the entries of EXtra-data's `StackView` are
+    reached through its indexing, without the copy that its `asarray` makes.
+
+    Raises
+    ------
+    GeometryError
+        For a list with None that does not have an entry for each module.
+    """
+    if isinstance(data, Mapping):
+        return data
+    if isinstance(data, list | tuple):
+        return _from_sequence(data, detector, axes)
+    stacking = sys.modules.get("extra_data.stacking")
+    if stacking is not None and isinstance(data, stacking.StackView):
+        return _from_stack_view(data, detector, axes)
+    return None
+
+
+def _from_sequence(
+    data: Sequence[Any], detector: Detector, axes: Axes | None
+) -> dict[int, Any] | None:
+    missing = [entry is None for entry in data]
+    if any(missing):
+        if len(data) != detector.n_modules or all(missing):
+            found = "nothing but None" if all(missing) else f"{len(data)} entries, some of them"
+            raise GeometryError(
+                f"data is a list of {found} None; with None for missing modules it must hold an "
+                f"array for each of the {detector.n_modules} modules of {detector.name}, in order"
+            )
+        return {i: entry for i, entry in enumerate(data) if entry is not None}
+    shapes = {getattr(entry, "shape", None) for entry in data}
+    if detector.n_modules == 1 or len(data) != detector.n_modules or len(shapes) != 1:
+        return None
+    (shape,) = shapes
+    _, ss, fs = detector.data_shape
+    place = slice(-3, -1) if axes == "stream" else slice(-2, None)
+    if not isinstance(shape, tuple) or shape[place] != ((fs, ss) if axes == "stream" else (ss, fs)):
+        return None
+    outer = -4 if axes == "stream" else -3
+    if len(shape) >= -outer and shape[outer] == detector.n_modules:
+        warn(
+            f"data is a list of {len(data)} arrays {shape}: taken as {len(data)} times all modules "
+            f"of {detector.name}; if each array is one module, pass a dict {{module number: array}}"
+        )
+        return None
+    return dict(enumerate(data))
+
+
+def _from_stack_view(view: Any, detector: Detector, axes: Axes | None) -> dict[int, Any] | None:
+    axis = -4 if axes == "stream" else -3
+    if view.ndim < -axis or view.shape[axis] != detector.n_modules:
+        return None
+    after = (slice(None),) * (-1 - axis)
+    # Asked for a module that it has not got, a view makes one of its fill value, which in whole
+    # numbers nothing could tell from data. Which it has got, it keeps to itself.
+    there = getattr(view, "_data", None)
+    numbers = sorted(there) if isinstance(there, Mapping) and there else range(view.shape[axis])
+    return {int(number): view[(..., int(number), *after)] for number in numbers}
 
 
 def plain_array(value: Any, name: str) -> NDArray:
@@ -89,11 +167,20 @@ def plain_array(value: Any, name: str) -> NDArray:
         raise GeometryError(f"{name} is no array of numbers: {error}") from None
     if array.dtype == object and hasattr(value, "read"):
         raise GeometryError(f"{name} is a {type(value).__name__}: pass what its read() gives")
+    if array.dtype == object and hasattr(value, "asarray"):
+        array = np.asarray(value.asarray())
     array = array.astype(check_dtype(array.dtype, name), copy=False)
     return array if array.flags.aligned else array.copy()
 
 
-def _from_stream(array: NDArray) -> NDArray:
+def from_stream(array: NDArray) -> NDArray:
+    """View (…, module, fs, ss, pulse) as (…, pulse, module, ss, fs).
+
+    Raises
+    ------
+    GeometryError
+        If there are too few axes.
+    """
     if array.ndim < 4:
         raise GeometryError(
             "data with axes='stream' must have the axes (…, module, fs, ss, pulse), got shape "
@@ -155,7 +242,7 @@ def _from_mapping(data: Mapping[Any, Any], detector: Detector, axes: Axes | None
         module = _module_number(number, detector)
         array = plain_array(value, f"data[{number!r}]")
         if axes == "stream":
-            array = _from_stream(array[np.newaxis])[..., 0, :, :]
+            array = from_stream(array[..., np.newaxis, :, :, :])[..., 0, :, :]
         if array.shape[-2:] != (ss, fs):
             raise GeometryError(
                 f"data[{number!r}] has shape {array.shape}; a module of {detector.name} needs "
@@ -188,6 +275,19 @@ def _module_number(number: Any, detector: Detector) -> int:
 
 
 def _from_labelled(data: Any, detector: Detector, axes: Axes | None) -> Stack:
+    numbers = module_labels(data, detector)
+    values = order_labelled(plain_array(data.values, "data"), data.dims, detector, axes)
+    return Stack(((values, numbers),), values.shape[:-3], values.dtype)
+
+
+def module_labels(data: Any, detector: Detector) -> tuple[int, ...]:
+    """Return the numbers, from 0, of the modules in an array with a dimension ``module``.
+
+    Raises
+    ------
+    GeometryError
+        If its labels are no modules of the detector, or not unique.
+    """
     if "module" in data.coords:
         labels = np.atleast_1d(data.coords["module"].values)
     else:
@@ -201,15 +301,27 @@ def _from_labelled(data: Any, detector: Detector, axes: Axes | None) -> Stack:
         )
     if len(set(numbers.tolist())) != len(numbers):
         raise GeometryError(f"the module labels of data are not unique: {labels.tolist()}")
-    _check_names(data.dims, axes)
-    values = plain_array(data.values, "data")
-    axis = data.dims.index("module")
+    return tuple(int(n) for n in numbers)
+
+
+def order_labelled(
+    values: NDArray, dims: tuple[Any, ...], detector: Detector, axes: Axes | None
+) -> NDArray:
+    """View values with named dimensions as (…, n, ss, fs).
+
+    Raises
+    ------
+    GeometryError
+        If slow and fast scan are not where they belong, or do not fit the detector.
+    """
+    _check_names(dims, axes)
+    axis = dims.index("module")
     if axes == "stream":
-        values = _from_stream(values)
+        values = from_stream(values)
     else:
         if axis >= values.ndim - 2:
             raise GeometryError(
-                f"data has the dimensions {data.dims}; the last two must be slow and fast scan"
+                f"data has the dimensions {dims}; the last two must be slow and fast scan"
             )
         values = np.moveaxis(values, axis, -3)
     _, ss, fs = detector.data_shape
@@ -217,7 +329,7 @@ def _from_labelled(data: Any, detector: Detector, axes: Axes | None) -> Stack:
         raise GeometryError(
             f"data has modules of {values.shape[-2:]} pixels; {detector.name} needs ({ss}, {fs})"
         )
-    return Stack(((values, tuple(int(n) for n in numbers)),), values.shape[:-3], values.dtype)
+    return values
 
 
 # Names that people and EXtra-data give to the axes of pixels.

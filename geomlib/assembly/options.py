@@ -1,82 +1,27 @@
-"""The options of `assemble_data` that work before or after the kernels."""
+"""Options of `assemble_data` that change the grid of the image: windows and binning."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
+from typing import overload
 
 import numpy as np
-import numpy.typing as npt
 
-from geomlib.assembly.inputs import Stack, to_modules
+from geomlib import checks
 from geomlib.assembly.plan import Grid, NearestPlan, Plan, SnapPlan, uncovered
-from geomlib.assembly.reduction import How, Reduction, is_value
-from geomlib.detector import Detector, IntArray
+from geomlib.assembly.split import SplitPlan
+from geomlib.detector import IntArray
 from geomlib.errors import GeometryError
 
-NDArray = npt.NDArray[Any]
 Window = tuple[slice, slice]
-#: Frames are reduced in chunks of about this many bytes, so that temporaries stay small.
-CHUNK_BYTES = 64 * 2**20
 
 
-def check_mask(mask: npt.ArrayLike, stack: Stack, detector: Detector) -> NDArray:
-    """Return a mask as an array of bool that broadcasts to (*frames, modules, ss, fs).
-
-    Raises
-    ------
-    GeometryError
-        If it is not of bool, or does not broadcast.
-    """
-    array = np.asarray(mask)
-    if array.dtype != np.bool_:
-        raise GeometryError(
-            f"mask must be boolean, True for pixels to leave out, not {array.dtype}; for bit flags "
-            "pass (flags & bits) != 0"
-        )
-    array = to_modules(array, detector, "mask")
-    try:
-        fits = np.broadcast_shapes(array.shape[:-3], stack.frames) == stack.frames
-    except ValueError:
-        fits = False
-    if not fits:
-        raise GeometryError(
-            f"mask has shape {array.shape}, which does not broadcast to the frames {stack.frames} "
-            "of the data"
-        )
-    return array
-
-
-def mask_stack(stack: Stack, mask: NDArray, value: Any) -> Stack:
-    """Replace masked pixels by a value, whose dtype the stack takes on."""
-    dtype = value.dtype
-    parts = tuple(
-        (np.where(mask[..., list(numbers), :, :], value, data).astype(dtype, copy=False), numbers)
-        for data, numbers in stack.parts
-    )
-    return replace(stack, parts=parts, dtype=dtype)
-
-
-def reduce_stack(stack: Stack, how: How, mask: NDArray | None) -> Stack:
-    """Reduce the leading axes of a stack; masked pixels and NaN do not count."""
-    parts = []
-    for data, numbers in stack.parts:
-        reduction = Reduction(how)
-        frames = data if stack.frames else data[np.newaxis]
-        valid = None
-        if mask is not None:
-            valid = np.broadcast_to(~mask[..., list(numbers), :, :], data.shape)
-            valid = valid.reshape(frames.shape)
-        step = max(1, CHUNK_BYTES // (8 * int(np.prod(data.shape[-3:]))))
-        for index in np.ndindex(frames.shape[:-4]):
-            for start in range(0, frames.shape[-4], step):
-                chunk = (*index, slice(start, start + step))
-                reduction.add(frames[chunk], None if valid is None else valid[chunk])
-        parts.append((reduction.result(), numbers))
-    return Stack(tuple(parts), (), parts[0][0].dtype)
-
-
-def crop_plan(plan: Plan, region: Window) -> Plan:
+@overload
+def crop_plan(plan: Plan, region: Window) -> Plan: ...
+@overload
+def crop_plan(plan: SplitPlan, region: Window) -> SplitPlan: ...
+def crop_plan(plan: Plan | SplitPlan, region: Window) -> Plan | SplitPlan:
     """Return the plan of a window of the image.
 
     Raises
@@ -85,6 +30,13 @@ def crop_plan(plan: Plan, region: Window) -> Plan:
         If the region is not two slices, or holds no pixel.
     """
     (top, bottom), (left, right) = _window(region, plan.grid.shape)
+    if isinstance(plan, SplitPlan):
+        return plan.window(top, bottom, left, right)
+    return _crop(plan, top, bottom, left, right)
+
+
+@lru_cache(maxsize=32)
+def _crop(plan: Plan, top: int, bottom: int, left: int, right: int) -> Plan:
     grid = replace(
         plan.grid,
         shape=(bottom - top, right - left),
@@ -142,56 +94,20 @@ def move_tiles(tiles: IntArray, shift: tuple[int, int], shape: tuple[int, int]) 
     return moved[(moved[:, TOP] < moved[:, BOTTOM]) & (moved[:, LEFT] < moved[:, RIGHT])]
 
 
-def check_binning(binning: int, out: NDArray | None) -> None:
-    """Check the option ``binning``.
+def binned_grid(grid: Grid, binning: int) -> Grid:
+    """Return the grid of an image in which blocks of pixels are one; incomplete ones are left out.
 
     Raises
     ------
     GeometryError
-        If it is not a whole number of at least 1, or comes with `out`.
+        If `binning` is not a whole number of at least 1, or the image is smaller than one block.
     """
-    whole = isinstance(binning, (int, np.integer)) and not isinstance(binning, bool)
-    if not whole or binning < 1:
-        raise GeometryError(f"binning must be a whole number of at least 1, not {binning!r}")
-    if out is not None:
-        raise GeometryError("out cannot be given together with binning")
-
-
-def bin_image(image: NDArray, grid: Grid, binning: int) -> tuple[NDArray, Grid]:
-    """Average blocks of pixels; NaN does not count, an incomplete last block is left out.
-
-    Parameters
-    ----------
-    image : ndarray of floating numbers, shape (…, y, x)
-        Assembled frames, NaN where there is nothing.
-    grid : Grid
-        Of the image.
-    binning : int
-        Side of a block, in pixels.
-
-    Raises
-    ------
-    GeometryError
-        If the image is smaller than one block.
-    """
-    n_y, n_x = (n // binning for n in grid.shape)
+    side = checks.integer("binning", binning, 1)
+    n_y, n_x = (n // side for n in grid.shape)
     if not n_y or not n_x:
         raise GeometryError(
             f"binning={binning} is more than the image has pixels: {grid.shape} (y, x)"
         )
-    cut = image[..., : n_y * binning, : n_x * binning]
-    blocks = cut.reshape(*cut.shape[:-2], n_y, binning, n_x, binning)
-    out = np.empty((*cut.shape[:-2], n_y, n_x), dtype=image.dtype)
-    for frame in np.ndindex(cut.shape[:-2]):
-        good = is_value(blocks[frame])
-        total = np.sum(blocks[frame], axis=(1, 3), dtype=np.float64, where=good)
-        with np.errstate(invalid="ignore"):
-            out[frame] = total / good.sum(axis=(1, 3))
     size_y, size_x = grid.pixel_size
     centre_y, centre_x = grid.centre
-    binned = Grid(
-        (n_y, n_x),
-        (centre_y / binning, centre_x / binning),
-        (size_y * binning, size_x * binning),
-    )
-    return out, binned
+    return Grid((n_y, n_x), (centre_y / side, centre_x / side), (size_y * side, size_x * side))

@@ -51,7 +51,8 @@ class SnapPlan:
     grid : Grid
         The image.
     tiles : ndarray of int64, shape (n_tiles, 11)
-        As `geomlib.kernels.snap` takes them, in data order; all inside the image.
+        As `geomlib.kernels.snap` takes them; all inside the image. By module, and in the order of
+        the data memory, but for modules whose own tiles overlap: in these the later tile must win.
     gaps : ndarray of int64, shape (n, 4)
         Rectangles that no tile covers: first and last-plus-one row, first and last-plus-one column.
     """
@@ -141,8 +142,48 @@ def _snap_plan(
     tiles[:, 7:] = np.stack([ss[:, 1], fs[:, 1], ss[:, 0], fs[:, 0]], axis=1)
     grid = _grid(origin, end, pixel)
     _check_inside(tile_boxes(tiles), grid.shape)
-    tiles.flags.writeable = False
+    tiles = in_reading_order(tiles)
     return SnapPlan(grid, tiles, uncovered(grid.shape, tiles))
+
+
+def in_reading_order(tiles: IntArray) -> IntArray:
+    """Sort the tiles of each module as their data lie in memory: that is twice as fast to read."""
+    from geomlib.kernels.snap import MODULE
+
+    first, _ = data_boxes(tiles)
+    ordered = tiles[np.lexsort((first[:, 1], first[:, 0], tiles[:, MODULE]))]
+    boxes, modules = tile_boxes(tiles), tiles[:, MODULE]
+    apart = np.ones((len(tiles), len(tiles)), dtype=np.bool_)
+    for low, high in ((0, 1), (2, 3)):
+        apart &= (boxes[:, low] < boxes[:, high, None]) & (boxes[:, low, None] < boxes[:, high])
+    clash = np.triu(apart & (modules == modules[:, None]), 1).any(axis=1)
+    if clash.any():
+        kept = np.isin(ordered[:, MODULE], modules[clash])
+        ordered[kept] = tiles[np.isin(modules, modules[clash])]
+    ordered.flags.writeable = False
+    return ordered
+
+
+def data_boxes(tiles: IntArray) -> tuple[IntArray, IntArray]:
+    """First and last (slow scan, fast scan) of the data of each tile, two arrays (n_tiles, 2)."""
+    from geomlib.kernels.snap import (
+        BOTTOM,
+        FS,
+        FS_ALONG,
+        FS_UP,
+        LEFT,
+        RIGHT,
+        SS,
+        SS_ALONG,
+        SS_UP,
+        TOP,
+    )
+
+    here = tiles[:, [SS, FS]]
+    height = tiles[:, [BOTTOM]] - tiles[:, [TOP]] - 1
+    width = tiles[:, [RIGHT]] - tiles[:, [LEFT]] - 1
+    there = here + height * tiles[:, [SS_UP, FS_UP]] + width * tiles[:, [SS_ALONG, FS_ALONG]]
+    return np.minimum(here, there), np.maximum(here, there)
 
 
 def _check_quarter_turns(detector: Detector, ss: FloatArray, fs: FloatArray) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly import AssembledImage, assemble_data
+from geomlib.assembly.accumulators import How
 from geomlib.assembly.assemble import Method
-from geomlib.assembly.reduction import How, Reduction
+from geomlib.assembly.reduction import Reduction
 from geomlib.data.stack import CHUNK_BYTES, FrameStack
 from geomlib.geometry import Geometry
 
@@ -92,11 +93,10 @@ def assemble_frames(
     AssembledImage
         Of shape (n, y, x): the images of one chunk.
     """
-    modules = stack.modules
-    for numbers, data in stack.chunks(frames, max_bytes=max_bytes, fill=fill):
-        given: NDArray | Mapping[int, NDArray] = data
-        if len(modules) < stack.shape[1]:
-            given = {module: data[:, module] for module in modules}
-        yield assemble_data(given, geometry, method=method, fill=fill, centred=centred)
+    for numbers, data in stack.chunks(frames, max_bytes=max_bytes):
+        present = stack.present(numbers)
+        yield assemble_data(
+            data, geometry, method=method, fill=fill, centred=centred, present=present
+        )
         if progress is not None:
             progress(len(numbers))

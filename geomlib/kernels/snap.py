@@ -4,18 +4,23 @@ A tile is a row of ``tiles`` (int64): its module; the slow-scan and fast-scan in
 pixel that becomes the image pixel of its lowest row and column; first and last-plus-one row, and
 the same of columns, in the image; and the steps along slow scan and fast scan for one pixel up,
 and for one pixel along the row. Each step is -1, 0 or 1.
+
+Two ways into an image. `assemble_rows` stores tiles where they belong. `assemble_in_bands` puts
+whole bands of rows together in a scratch array that stays in the cache, and streams them out: every
+line of the image is written once, whole, and never read.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import config
 
 from geomlib.kernels.compile import kernel
-from geomlib.kernels.vector import LANES, copy_row, transpose_block
+from geomlib.kernels.vector import LANES, LINE, copy_row, fence, prefetch, stream, transpose_block
 
 #: Columns of a table of tiles.
 MODULE, SS, FS, TOP, BOTTOM, LEFT, RIGHT, SS_UP, FS_UP, SS_ALONG, FS_ALONG = range(11)
@@ -23,68 +28,55 @@ NDArray = npt.NDArray[Any]
 Tiles = npt.NDArray[np.int64]
 
 
+class Modules(NamedTuple):
+    """Module data as the kernels take it: of any layout, but the same one for all modules.
+
+    Attributes
+    ----------
+    parts : tuple of (ndarray, tuple of int)
+        Arrays of shape (frames, n, ss, fs) and the numbers of the n modules in each. A real dtype
+        of 8 to 64 bits (no float16).
+    like : ndarray, shape (0,)
+        Stands for their dtype.
+    addresses : ndarray of int64
+        Where each module begins, by its number.
+    steps : (int, int, int)
+        Bytes from one frame, slow-scan row and fast-scan column to the next.
+    """
+
+    parts: tuple[tuple[NDArray, tuple[int, ...]], ...]
+    like: NDArray
+    addresses: npt.NDArray[np.int64]
+    steps: tuple[int, int, int]
+
+
+def modules_of(parts: Sequence[tuple[NDArray, tuple[int, ...]]]) -> Modules:
+    """Describe arrays of shape (frames, n, ss, fs); copies are made only where layouts differ."""
+    if len({(a.strides[0], *a.strides[2:]) for a, _ in parts}) > 1:
+        parts = [(np.ascontiguousarray(a), numbers) for a, numbers in parts]
+        if len({a.shape[1] for a, _ in parts}) > 1:
+            parts = [(a[:, [i]], (n,)) for a, numbers in parts for i, n in enumerate(numbers)]
+    addresses = np.zeros(1 + max(max(numbers) for _, numbers in parts), dtype=np.int64)
+    for array, numbers in parts:
+        start = array.__array_interface__["data"][0]
+        addresses[list(numbers)] = start + np.arange(len(numbers)) * array.strides[1]
+    frame, _, ss, fs = parts[0][0].strides
+    return Modules(tuple(parts), np.empty(0, parts[0][0].dtype), addresses, (frame, ss, fs))
+
+
 # The compiled functions take addresses and strides, so that one serves arrays of any layout;
 # an empty array stands for the dtype.
 
 
 @kernel
-def _assemble(  # type: ignore[no-untyped-def]
-    given, stack, stack_strides, tiles, wanted, image, image_strides, first, last, low, high
-):
-    frame_in, module_in, ss_in, fs_in = stack_strides
-    frame_out, row_out, column_out = image_strides
-    for frame in range(first, last):
-        t = 0
-        while t < len(tiles):
-            # Tiles of a module that fill the same rows are copied together, a few rows at a time:
-            # their rows of the image lie next to each other in memory.
-            end = t + 1
-            while (
-                end < len(tiles)
-                and tiles[end, MODULE] == tiles[t, MODULE]
-                and tiles[end, TOP] == tiles[t, TOP]
-                and tiles[end, BOTTOM] == tiles[t, BOTTOM]
-            ):
-                end += 1
-            bottom = min(tiles[t, BOTTOM], high)
-            for y in range(max(tiles[t, TOP], low), bottom, LANES):
-                for k in range(t, end):
-                    up = tiles[k, SS_UP] * ss_in + tiles[k, FS_UP] * fs_in
-                    along = tiles[k, SS_ALONG] * ss_in + tiles[k, FS_ALONG] * fs_in
-                    source = stack + frame * frame_in + tiles[k, MODULE] * module_in
-                    source += tiles[k, SS] * ss_in + tiles[k, FS] * fs_in
-                    source += (y - tiles[k, TOP]) * up
-                    target = image + frame * frame_out + y * row_out + tiles[k, LEFT] * column_out
-                    size = (min(LANES, bottom - y), tiles[k, RIGHT] - tiles[k, LEFT])
-                    steps = (row_out, column_out)
-                    _copy_box(given, wanted, source, target, size, (up, along), steps)
-            t = end
-
-
-@kernel
-def _dismantle(  # type: ignore[no-untyped-def]
-    dtype, image, image_strides, tiles, stack, stack_strides, first, last
-):
-    frame_out, module_out, ss_out, fs_out = stack_strides
-    frame_in, row_in, column_in = image_strides
-    for frame in range(first, last):
-        for k in range(len(tiles)):
-            up = tiles[k, SS_UP] * ss_out + tiles[k, FS_UP] * fs_out
-            along = tiles[k, SS_ALONG] * ss_out + tiles[k, FS_ALONG] * fs_out
-            for y in range(tiles[k, TOP], tiles[k, BOTTOM], LANES):
-                target = stack + frame * frame_out + tiles[k, MODULE] * module_out
-                target += tiles[k, SS] * ss_out + tiles[k, FS] * fs_out
-                target += (y - tiles[k, TOP]) * up
-                source = image + frame * frame_in + y * row_in + tiles[k, LEFT] * column_in
-                size = (min(LANES, tiles[k, BOTTOM] - y), tiles[k, RIGHT] - tiles[k, LEFT])
-                _copy_box(dtype, dtype, source, target, size, (row_in, column_in), (up, along))
-
-
-@kernel
 def _copy_box(  # type: ignore[no-untyped-def]
-    source_like, target_like, source, target, size, source_steps, target_steps
+    source_like, target_like, source, target, size, source_steps, target_steps, ahead
 ):
-    """Copy a box of numbers between two places, given by addresses and byte steps (up, along)."""
+    """Copy a box of numbers between two places, given by addresses and byte steps (up, along).
+
+    Where runs of the source become columns of the target, the lines ``ahead`` bytes further on are
+    asked for: the processor reads ahead along one run, not across short pieces of many.
+    """
     height, width = size
     in_up, in_along = source_steps
     out_up, out_along = target_steps
@@ -99,6 +91,10 @@ def _copy_box(  # type: ignore[no-untyped-def]
         target += (width - 1) * out_along
         in_along, out_along = -in_along, -out_along
     if out_along == out_size and abs(in_along) == in_size:
+        if in_up < 0:
+            source += (height - 1) * in_up
+            target += (height - 1) * out_up
+            in_up, out_up = -in_up, -out_up
         for i in range(height):
             start, end = source + i * in_up, target + i * out_up
             copy_row(source_like, target_like, start, end, width, in_along // in_size)
@@ -108,9 +104,13 @@ def _copy_box(  # type: ignore[no-untyped-def]
             target += (height - 1) * out_up
             in_up, out_up = -in_up, -out_up
         blocks_up, blocks_along = height // LANES * LANES, width // LANES * LANES
-        for i in range(0, blocks_up, LANES):
-            for j in range(0, blocks_along, LANES):
+        for step in range(0, blocks_along, LANES):
+            j = blocks_along - LANES - step if in_along < 0 else step
+            for i in range(0, blocks_up, LANES):
                 start = source + i * in_up + j * in_along
+                if ahead != 0 and i * in_size % LINE == 0:
+                    for run in range(LANES):
+                        prefetch(start + run * in_along + ahead)
                 end = target + i * out_up + j * out_along
                 transpose_block(source_like, target_like, start, in_along, end, out_up)
         for i in range(height):
@@ -122,6 +122,212 @@ def _copy_box(  # type: ignore[no-untyped-def]
             for j in range(width):
                 start = source + i * in_up + j * in_along
                 copy_row(source_like, target_like, start, target + i * out_up + j * out_along, 1, 1)
+
+
+@kernel
+def _beside(tiles, a, b):  # type: ignore[no-untyped-def]
+    """Say whether two tiles of a module lie in the same rows of the image, the same way round."""
+    same = tiles[a, MODULE] == tiles[b, MODULE]
+    same &= (tiles[a, TOP] == tiles[b, TOP]) & (tiles[a, BOTTOM] == tiles[b, BOTTOM])
+    same &= (tiles[a, SS_UP] == tiles[b, SS_UP]) & (tiles[a, FS_UP] == tiles[b, FS_UP])
+    return same & (tiles[a, SS_ALONG] == tiles[b, SS_ALONG])
+
+
+@kernel
+def _copy_tiles(  # type: ignore[no-untyped-def]
+    given, modules, frame, steps, tiles, wanted, image, image_steps, low, high
+):
+    """Copy one frame into rows ``low`` … ``high``; ``image`` is where row ``low`` would begin."""
+    frame_in, ss_in, fs_in = steps
+    row_out, column_out = image_steps
+    t = 0
+    while t < len(tiles):
+        # Tiles beside each other share rows of memory, which are read in the order they lie in: a
+        # few rows at a time of each tile take twice as long.
+        end = t + 1
+        while end < len(tiles) and _beside(tiles, t, end):
+            end += 1
+        first, last = max(tiles[t, TOP], low), min(tiles[t, BOTTOM], high)
+        up = tiles[t, SS_UP] * ss_in + tiles[t, FS_UP] * fs_in
+        upright = abs(up) >= abs(tiles[t, SS_ALONG] * ss_in + tiles[t, FS_ALONG] * fs_in)
+        rows = 1 if upright else max(last - first, 1)
+        for i in range(0, last - first, rows):
+            y = last - 1 - i if upright and up < 0 else first + i
+            for k in range(t, end):
+                along = tiles[k, SS_ALONG] * ss_in + tiles[k, FS_ALONG] * fs_in
+                source = modules[tiles[k, MODULE]] + frame * frame_in
+                source += tiles[k, SS] * ss_in + tiles[k, FS] * fs_in + (y - tiles[k, TOP]) * up
+                target = image + (y - low) * row_out + tiles[k, LEFT] * column_out
+                width = tiles[k, RIGHT] - tiles[k, LEFT]
+                if rows == 1 and abs(along) == given.itemsize and column_out == wanted.itemsize:
+                    # What `_copy_box` would do, without its decisions for each row.
+                    copy_row(given, wanted, source, target, width, 1 if along > 0 else -1)
+                    continue
+                size, from_steps = (rows, width), (up, along)
+                # What follows a tile in memory is most often the next one.
+                ahead = 0 if upright else width * abs(along)
+                _copy_box(given, wanted, source, target, size, from_steps, image_steps, ahead)
+        t = end
+
+
+@kernel
+def _copy_frames(  # type: ignore[no-untyped-def]
+    given, modules, steps, tiles, wanted, image, image_steps, frames, low, high
+):
+    """Copy frames whose numbers lie side by side in memory, as live streams send them."""
+    frame_in, ss_in, fs_in = steps
+    frame_out, row_out, column_out = image_steps
+    first, count = frames
+    for k in range(len(tiles)):
+        up = tiles[k, SS_UP] * ss_in + tiles[k, FS_UP] * fs_in
+        along = tiles[k, SS_ALONG] * ss_in + tiles[k, FS_ALONG] * fs_in
+        source = modules[tiles[k, MODULE]] + first * frame_in
+        source += tiles[k, SS] * ss_in + tiles[k, FS] * fs_in
+        width = tiles[k, RIGHT] - tiles[k, LEFT]
+        for x in range(0, width, LANES):
+            columns = min(LANES, width - x)
+            for y in range(max(tiles[k, TOP], low), min(tiles[k, BOTTOM], high)):
+                start = source + (y - tiles[k, TOP]) * up + x * along
+                target = image + (y - low) * row_out + (tiles[k, LEFT] + x) * column_out
+                box, to = (count, columns), (frame_out, column_out)
+                _copy_box(given, wanted, start, target, box, (frame_in, along), to, 0)
+
+
+@kernel
+def _fill_gaps(wanted, blank, gaps, image, image_steps, low, high):  # type: ignore[no-untyped-def]
+    """Fill boxes in rows ``low`` … ``high`` from a row of fill values."""
+    row_out, column_out = image_steps
+    size = wanted.itemsize
+    for g in range(len(gaps)):
+        first, last = max(gaps[g, 0], low), min(gaps[g, 1], high)
+        start = image + (first - low) * row_out + gaps[g, 2] * column_out
+        height, width = last - first, gaps[g, 3] - gaps[g, 2]
+        if width >= LANES:
+            _copy_box(wanted, wanted, blank, start, (height, width), (0, size), image_steps, 0)
+            continue
+        # Between two tiles: down the image, since starting on a row costs more than its pixels.
+        for x in range(width):
+            for y in range(height):
+                there = start + y * row_out + x * column_out
+                copy_row(wanted, wanted, blank, there, 1, 1)
+
+
+@kernel
+def _assemble_rows(  # type: ignore[no-untyped-def]
+    given, modules, steps, tiles, wanted, image, image_strides, gaps, blank, frames, rows, together
+):
+    """Fill rows of some frames; ``image`` is where the first of these rows would begin."""
+    frame_out, row_out, column_out = image_strides
+    low, high = rows
+    to = (row_out, column_out)
+    for frame in range(frames[0], frames[1]):
+        _fill_gaps(wanted, blank, gaps, image + (frame - frames[0]) * frame_out, to, low, high)
+    if together > 1:
+        count = (frames[0], frames[1] - frames[0])
+        _copy_frames(given, modules, steps, tiles, wanted, image, image_strides, count, low, high)
+        return
+    for frame in range(frames[0], frames[1]):
+        start = image + (frame - frames[0]) * frame_out
+        _copy_tiles(given, modules, frame, steps, tiles, wanted, start, to, low, high)
+
+
+@kernel
+def _assemble_in_bands(  # type: ignore[no-untyped-def]
+    given, modules, steps, tiles, wanted, image, image_shape, gaps, blank, bands, frames, together,
+    scratch,
+):  # fmt: skip
+    frame_out, width = image_shape
+    size = wanted.itemsize
+    row = width * size
+    area = row * np.max(bands[1:] - bands[:-1])
+    for first in range(frames[0], frames[1], together):
+        count = min(together, frames[1] - first)
+        some = (first, first + count)
+        for b in range(len(bands) - 1):
+            low, high = bands[b], bands[b + 1]
+            _assemble_rows(
+                given, modules, steps, tiles, wanted, scratch, (area, row, size), gaps, blank, some,
+                (low, high), together,
+            )  # fmt: skip
+            for i in range(count):
+                target = image + (first + i) * frame_out + low * row
+                stream(scratch + i * area, target, (high - low) * row)
+    fence()
+
+
+def assemble_rows(
+    modules: Modules,
+    tiles: Tiles,
+    image: NDArray,
+    gaps: npt.NDArray[np.int64],
+    fill: Any,
+    frames: tuple[int, int],
+    rows: tuple[int, int],
+    together: int = 1,
+) -> None:
+    """Copy tiles into some rows of their images, and fill the gaps.
+
+    Parameters
+    ----------
+    modules : Modules
+        The data.
+    tiles : ndarray of int64, shape (n_tiles, 11)
+        The tiles, as described in this module; all inside data and image: nothing is checked.
+        Where they overlap, the later one wins.
+    image : ndarray, shape (frames, rows, x)
+        Some rows of the images of some frames: the output, of any layout; values are converted to
+        its dtype.
+    gaps : ndarray of int64, shape (n, 4)
+        Boxes that no tile covers, as rows and columns.
+    fill : scalar of the dtype of the image
+        Value of the gaps.
+    frames, rows : (int, int)
+        Which frames and image rows these are, the last ones excluded.
+    together : int
+        More than 1 where the numbers of the frames lie side by side in memory.
+    """
+    blank = np.full(image.shape[-1], fill, image.dtype)
+    source = (modules.like, modules.addresses, modules.steps, tiles)
+    target = (np.empty(0, image.dtype), _address(image), image.strides)
+    _assemble_rows(*source, *target, gaps, _address(blank), frames, rows, together)
+
+
+def assemble_in_bands(
+    modules: Modules,
+    tiles: Tiles,
+    image: NDArray,
+    gaps: npt.NDArray[np.int64],
+    fill: Any,
+    frames: tuple[int, int],
+    bands: npt.NDArray[np.int64],
+    together: int = 1,
+) -> None:
+    """Copy tiles into their images, whole bands of rows at a time, and fill the gaps.
+
+    Parameters
+    ----------
+    modules, tiles, gaps, fill, frames
+        As in `assemble_rows`.
+    image : ndarray, shape (frames, y, x)
+        The output, all of it; its rows follow each other without a space.
+    bands : ndarray of int64
+        First row of each band, and the row after the last.
+    together : int
+        Frames in one scratch array: more than 1 where their numbers lie side by side in memory.
+    """
+    width = image.shape[-1]
+    blank = np.full(width, fill, image.dtype)
+    count = max(1, min(together, frames[1] - frames[0]))
+    room = np.empty((count, int(np.diff(bands).max()), width), image.dtype)
+    source = (modules.like, modules.addresses, modules.steps, tiles)
+    target = (np.empty(0, image.dtype), _address(image), (image.strides[0], width))
+    rest = (gaps, _address(blank), bands, frames, count, _address(room))
+    _assemble_in_bands(*source, *target, *rest)
+
+
+def _address(array: NDArray) -> int:
+    # The same as ctypes.data, in a third of the time.
+    return int(array.__array_interface__["data"][0])
 
 
 def _box(module: NDArray, tile: npt.NDArray[np.int64], rows: tuple[int, int]) -> NDArray:
@@ -144,71 +350,30 @@ def _steps(start: int, step: int, count: int) -> slice:
 
 
 def assemble_with_numpy(
-    stack: NDArray, tiles: Tiles, image: NDArray, first: int, last: int, low: int, high: int
+    modules: Modules,
+    tiles: Tiles,
+    image: NDArray,
+    gaps: npt.NDArray[np.int64],
+    fill: Any,
+    frames: tuple[int, int],
+    rows: tuple[int, int],
+    together: int = 1,
 ) -> None:
-    """Do what `assemble_tiles` does, for dtypes that it does not have."""
-    for frame in range(first, last):
+    """Do what `assemble_rows` does, for dtypes that it does not have."""
+    low, high = rows
+    for top, bottom, left, right in gaps:
+        if top < high and bottom > low:
+            image[:, max(top, low) - low : min(bottom, high) - low, left:right] = fill
+    arrays = {n: a[:, i] for a, numbers in modules.parts for i, n in enumerate(numbers)}
+    for i, frame in enumerate(range(*frames)):
         for tile in tiles:
-            rows = max(int(tile[TOP]), low), min(int(tile[BOTTOM]), high)
-            if rows[0] < rows[1]:
-                target = image[frame, rows[0] : rows[1], tile[LEFT] : tile[RIGHT]]
-                target[...] = _box(stack[frame, tile[MODULE]], tile, rows)
+            first, last = max(int(tile[TOP]), low), min(int(tile[BOTTOM]), high)
+            if first < last:
+                target = image[i, first - low : last - low, tile[LEFT] : tile[RIGHT]]
+                target[...] = _box(arrays[int(tile[MODULE])][frame], tile, (first, last))
 
 
-def dismantle_with_numpy(
-    image: NDArray, tiles: Tiles, stack: NDArray, first: int, last: int
-) -> None:
-    """Do what `dismantle_tiles` does, for dtypes that it does not have."""
-    for frame in range(first, last):
-        for tile in tiles:
-            source = image[frame, tile[TOP] : tile[BOTTOM], tile[LEFT] : tile[RIGHT]]
-            _box(stack[frame, tile[MODULE]], tile, (tile[TOP], tile[BOTTOM]))[...] = source
-
-
-def assemble_tiles(
-    stack: NDArray, tiles: Tiles, image: NDArray, first: int, last: int, low: int, high: int
-) -> None:
-    """Copy tiles of frames ``first`` … ``last`` into rows ``low`` … ``high`` of their images.
-
-    Parameters
-    ----------
-    stack : ndarray of a real dtype of 8 to 64 bits (no float16), shape (frames, modules, ss, fs)
-        Module data, with any strides.
-    tiles : ndarray of int64, shape (n_tiles, 11)
-        The tiles, as described in this module; all inside stack and image: nothing is checked.
-        Where they overlap, the later one wins.
-    image : ndarray, shape (frames, y, x)
-        The output; values are converted to its dtype.
-    first, last : int
-        Range of frames, the last one excluded.
-    low, high : int
-        Range of image rows, the last one excluded.
-    """
-    given, wanted = np.empty(0, stack.dtype), np.empty(0, image.dtype)
-    source = (given, stack.ctypes.data, stack.strides)
-    target = (wanted, image.ctypes.data, image.strides)
-    _assemble(*source, tiles, *target, first, last, low, high)
-
-
-def dismantle_tiles(image: NDArray, tiles: Tiles, stack: NDArray, first: int, last: int) -> None:
-    """Copy frames ``first`` … ``last`` of images back to module data: undo `assemble_tiles`.
-
-    Parameters
-    ----------
-    image : ndarray, shape (frames, y, x)
-        Assembled frames.
-    tiles : ndarray of int64, shape (n_tiles, 11)
-        As in `assemble_tiles`.
-    stack : ndarray, shape (frames, modules, ss, fs)
-        The output, of the dtype of the image.
-    first, last : int
-        Range of frames, the last one excluded.
-    """
-    source = (np.empty(0, stack.dtype), image.ctypes.data, image.strides)
-    target = (stack.ctypes.data, stack.strides)
-    _dismantle(*source, tiles, *target, first, last)
-
-
-if config.DISABLE_JIT:
-    assemble_tiles = assemble_with_numpy
-    dismantle_tiles = dismantle_with_numpy
+#: Whether the compiled loops are there; else numpy copies.
+COMPILED = not config.DISABLE_JIT
+if not COMPILED:
+    assemble_rows = assemble_with_numpy

@@ -1,6 +1,6 @@
 """Blocks of eight numbers at a time: what loops that the compiler unrolls do not reach.
 
-Two operations, written as LLVM instructions through numba's `intrinsic`. Both take addresses, not
+Operations written as LLVM instructions through numba's `intrinsic`. Both take addresses, not
 arrays, and convert from the dtype of one array to that of the other on the way; the arrays are
 given for their dtypes only. LLVM lowers the vectors to whatever the processor has.
 
@@ -8,7 +8,14 @@ given for their dtypes only. LLVM lowers the vectors to whatever the processor h
 become columns of the image. Element by element this costs a load and a store a number; as three
 rounds of shuffles it costs 2 loads, 6 shuffles and 2 stores for 16 numbers.
 
-`copy_row` copies a run, forwards or backwards.
+`copy_row` copies a run, forwards or backwards, always reading upwards in memory: that is the way
+the processor reads ahead.
+
+`stream` copies bytes to memory past the caches. An ordinary store first reads the cache line that
+it writes to; these do not, so that writing an image costs half the traffic. `fence` makes what was
+streamed visible to other threads.
+
+`prefetch` asks for a cache line, for the second-level cache. It may point anywhere.
 
 None of this exists where the compiler is switched off; `geomlib.kernels.snap` then copies with
 numpy.
@@ -27,6 +34,8 @@ from numba.extending import intrinsic
 LANES = 8
 #: Numbers that `copy_row` moves at once.
 ROW_LANES = 16
+#: Bytes of a cache line.
+LINE = 64
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
@@ -128,12 +137,13 @@ def copy_row(  # type: ignore[no-untyped-def]
 
         def blocks(reverse: bool) -> None:
             with cgutils.for_range_slice(builder, _I64(0), whole, _I64(ROW_LANES)) as (i, _):
-                offset = builder.mul(i, in_step)
                 if reverse:
-                    last = builder.add(offset, builder.mul(_I64(ROW_LANES - 1), in_step))
-                    address = builder.sub(start, last)
+                    # The last numbers of the run lie lowest in memory.
+                    i = builder.sub(builder.sub(whole, _I64(ROW_LANES)), i)
+                    last = builder.add(i, _I64(ROW_LANES - 1))
+                    address = builder.sub(start, builder.mul(last, in_step))
                 else:
-                    address = builder.add(start, offset)
+                    address = builder.add(start, builder.mul(i, in_step))
                 row = _load(builder, address, context, given, ROW_LANES)
                 if reverse:
                     row = _shuffle(builder, row, row, list(range(ROW_LANES))[::-1])
@@ -152,6 +162,69 @@ def copy_row(  # type: ignore[no-untyped-def]
             number = _load(builder, address, context, given, 1)
             number = _convert(builder, number, context, given, wanted, 1)
             _store(builder, number, builder.add(end, builder.mul(i, out_step)), wanted)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def stream(typingctx, from_address, to_address, count):  # type: ignore[no-untyped-def]
+    """Copy ``count`` bytes to memory past the caches."""
+    signature = types.void(*[types.int64] * 3)
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        start, end, count = arguments
+        bytes_at, line = ir.IntType(8).as_pointer(), ir.VectorType(_I64, LINE // 8)
+        hint = builder.module.add_metadata([ir.Constant(_I32, 1)])
+
+        def move(first: Any, size: Any) -> None:
+            source = builder.inttoptr(builder.add(start, first), bytes_at)
+            target = builder.inttoptr(builder.add(end, first), bytes_at)
+            cgutils.raw_memcpy(builder, target, source, size, 1)
+
+        def smaller(a: Any, b: Any) -> Any:
+            return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+        # Whole, aligned lines only; what is left at both ends is copied in the ordinary way.
+        head = smaller(builder.and_(builder.neg(end), _I64(LINE - 1)), count)
+        lines = builder.and_(builder.sub(count, head), _I64(-LINE))
+        tail = builder.add(head, lines)
+        move(_I64(0), head)
+        with cgutils.for_range_slice(builder, head, tail, _I64(LINE)) as (i, _):
+            value = builder.load(builder.inttoptr(builder.add(start, i), line.as_pointer()))
+            value.align = 1
+            store = builder.store(value, builder.inttoptr(builder.add(end, i), line.as_pointer()))
+            store.align = LINE
+            store.set_metadata("nontemporal", hint)
+        move(tail, builder.sub(count, tail))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def fence(typingctx):  # type: ignore[no-untyped-def]
+    """Wait until all stores, streamed ones too, can be seen by every thread."""
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def prefetch(typingctx, address):  # type: ignore[no-untyped-def]
+    """Ask for the cache line at an address, for the second-level cache."""
+    signature = types.void(types.int64)
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, *[_I32] * 3])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        # To read, into the second-level cache (2 of 0 … 3), data and not code.
+        order = [builder.inttoptr(arguments[0], pointer), _I32(0), _I32(2), _I32(1)]
+        builder.call(function, order)
         return context.get_dummy_value()
 
     return signature, generate

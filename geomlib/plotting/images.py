@@ -138,14 +138,14 @@ def _choose_frame(
     image: AssembledImage, frame: int | Sequence[int] | None
 ) -> tuple[npt.NDArray[Any], str]:
     """Pixels of the image to draw, and which of a stack it is, in words."""
-    data = pixels_of(image)
-    leading = data.shape[:-2]
-    if not leading and frame is None:
-        return data, ""
-    index = frame_index(data, (0,) * len(leading) if frame is None else frame)
+    leading = image.shape[:-2]
+    if 0 in leading or (not leading and frame is None):
+        return pixels_of(image), ""
+    index = frame_index(image.data, (0,) * len(leading) if frame is None else frame)
     number = index[0] if len(index) == 1 else index
     of = " × ".join(map(str, leading))
-    return data[index], f"{'first frame' if frame is None else f'frame {number}'} of {of}"
+    which = "first frame" if frame is None else f"frame {number}"
+    return pixels_of(image, index), f"{which} of {of}"
 
 
 def _make_norm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -109,6 +110,11 @@ def pixels_of(
     ndarray or masked array, shape (…, y, x)
         Of an `AssembledImage` of integers, the gaps between tiles are masked.
     """
+    pixels = getattr(image, "data", None) if hasattr(image, "geometry") else None
+    if pixels is not None and not isinstance(pixels, np.ndarray) and frame is not None:
+        # Not in memory: only what is to be shown is read, or worked out.
+        image = replace(cast("AssembledImage", image), data=pixels[frame_index(pixels, frame)])
+        frame = None
     try:
         data = np.asanyarray(image)
     except ValueError as error:

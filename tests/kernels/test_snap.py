@@ -9,7 +9,7 @@ from geomlib.kernels import compile as compiling
 from geomlib.kernels import snap
 
 pytestmark = pytest.mark.skipif(
-    snap.assemble_tiles is snap.assemble_with_numpy, reason="the compiler is switched off"
+    not snap.COMPILED, reason="the compiler is switched off"
 )
 TURNS = [(a, b, s) for a in (1, -1) for b in (1, -1) for s in (False, True)]
 
@@ -41,7 +41,7 @@ LAYOUTS = ["C", "F", "strided", "frames last"]
         (seed, dtypes, layout) for seed in range(5) for dtypes in DTYPES[2::4] for layout in LAYOUTS
     ],
 )
-def test_assemble_and_dismantle(seed, dtypes, layout):
+def test_every_way_gives_the_same(seed, dtypes, layout):
     given, wanted = dtypes.split()
     plan = odd_plan(seed)
     rng = np.random.default_rng(seed)
@@ -53,18 +53,36 @@ def test_assemble_and_dismantle(seed, dtypes, layout):
         data = np.repeat(data, 2, axis=-1)[..., ::2]
     elif layout == "frames last":
         data = np.moveaxis(np.moveaxis(data, 0, -1).copy(), -1, 0)
-    images = np.full((2, 2, *plan.grid.shape), 77, dtype=wanted)
+    numbers = tuple(range(8))
+    modules = snap.modules_of([(data, numbers)])
+    shape, fill = (2, *plan.grid.shape), np.dtype(wanted).type(77)
     top = plan.grid.shape[0]
+    together = 2 if data.strides[0] == data.itemsize else 1
+    expected = np.zeros(shape, dtype=wanted)
+    snap.assemble_with_numpy(modules, plan.tiles, expected, plan.gaps, fill, (0, 2), (0, top))
+    rows, across = np.zeros(shape, dtype=wanted), np.zeros(shape, dtype=wanted, order="F")
     for a, b in ((0, 13), (13, top - 5), (top - 5, top)):
-        snap.assemble_tiles(data, plan.tiles, images[0], 0, 2, a, b)
-        snap.assemble_with_numpy(data, plan.tiles, images[1], 0, 2, a, b)
-    np.testing.assert_array_equal(images[0], images[1])
-    stacks = np.zeros((2, *data.shape), dtype=wanted)
-    if layout == "F":
-        stacks = np.asfortranarray(stacks)
-    snap.dismantle_tiles(images[0], plan.tiles, stacks[0], 0, 2)
-    snap.dismantle_with_numpy(images[1], plan.tiles, stacks[1], 0, 2)
-    np.testing.assert_array_equal(stacks[0], stacks[1])
+        work = (plan.gaps, fill, (0, 2), (a, b))
+        snap.assemble_rows(modules, plan.tiles, rows[:, a:b], *work, together)
+        snap.assemble_rows(modules, plan.tiles, across[:, a:b], *work)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(across, expected)
+    bands = np.zeros(shape, dtype=wanted)
+    for cut in ([0, 13, 20], [20, top - 5, top]):
+        work = (plan.gaps, fill, (0, 2), np.array(cut))
+        snap.assemble_in_bands(modules, plan.tiles, bands, *work, together)
+    np.testing.assert_array_equal(bands, expected)
+
+
+def test_modules_of_different_layouts_are_copied():
+    rng = np.random.default_rng(3)
+    one, two = rng.random((2, 1, 4, 6)), np.asfortranarray(rng.random((2, 2, 4, 6)))
+    modules = snap.modules_of([(one, (3,)), (two, (0, 2))])
+    assert modules.addresses.shape == (4,)
+    for array, numbers in modules.parts:
+        for i, number in enumerate(numbers):
+            expected = one[:, 0] if number == 3 else two[:, i if len(numbers) > 1 else number // 2]
+            np.testing.assert_array_equal(array[:, i], expected)
 
 
 def test_a_kernel_is_compiled_where_nothing_can_be_kept(monkeypatch):

@@ -1,0 +1,157 @@
+"""From module data to rows of images, for methods ``"snap"`` and ``"nearest"``: two copiers.
+
+A copier holds module arrays and a plan for those modules that are there, and fills rows of the
+images of some frames, gaps and all. `geomlib.assembly.run` drives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.assembly.fill import plain_view, raw_view
+from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, uncovered
+from geomlib.kernels import lookup, snap
+
+NDArray = npt.NDArray[Any]
+Span = tuple[int, int]
+#: Arrays of shape (frames, n, ss, fs) and the numbers of the n modules in each.
+Parts = Sequence[tuple[NDArray, tuple[int, ...]]]
+#: Frames whose numbers lie side by side in memory are copied so many at a time.
+TOGETHER = 64
+
+
+@lru_cache(maxsize=64)
+def part_of_plan(plan: Plan, modules: tuple[int, ...], module_size: int) -> Plan:
+    """Return a plan for data in which only some modules are there."""
+    if isinstance(plan, SnapPlan):
+        tiles = plan.tiles[np.isin(plan.tiles[:, snap.MODULE], modules)]
+        if len(tiles) == len(plan.tiles):
+            return plan
+        return SnapPlan(plan.grid, tiles, uncovered(plan.grid.shape, tiles))
+    here = np.isin(plan.table // module_size, modules) & (plan.table >= 0)
+    if (here == (plan.table >= 0)).all():
+        return plan
+    return NearestPlan(plan.grid, np.where(here, plan.table, -1).astype(np.int32))
+
+
+def make_copier(
+    plan: Plan, parts: Parts, modules: tuple[int, ...], dtype: np.dtype[Any], fill: Any
+) -> TileCopier | TableCopier:
+    """Make the copier for a plan.
+
+    Parameters
+    ----------
+    plan : SnapPlan or NearestPlan
+        For all modules of the detector.
+    parts : sequence of (ndarray, tuple of int)
+        The data, of one dtype.
+    modules : tuple of int
+        Those of the modules in the data that are there.
+    dtype : dtype
+        Of the images.
+    fill : scalar of that dtype
+        Value of gaps and missing modules.
+    """
+    given = parts[0][0]
+    own = part_of_plan(plan, modules, given.shape[-2] * given.shape[-1])
+    view = raw_view if given.dtype == dtype else plain_view
+    value = view(np.array(fill, dtype=dtype))[()]
+    seen = [(view(array), numbers) for array, numbers in parts]
+    if isinstance(own, SnapPlan):
+        return TileCopier(own, seen, view, value)
+    return TableCopier(own, seen, view, value)
+
+
+class TileCopier:
+    """Copies tiles: method ``"snap"``.
+
+    Parameters
+    ----------
+    plan : SnapPlan
+        For the modules that are there.
+    parts : sequence of (ndarray, tuple of int)
+        The data, as the kernels take it.
+    view : callable
+        Makes an image what the kernels take.
+    fill : scalar
+        Value of gaps, as the kernels take it.
+    """
+
+    def __init__(
+        self, plan: SnapPlan, parts: Parts, view: Callable[[NDArray], NDArray], fill: Any
+    ) -> None:
+        self.plan, self.view, self.fill = plan, view, fill
+        self.modules = snap.modules_of(parts)
+        given = parts[0][0]
+        self.compiled = snap.COMPILED and not np.iscomplexobj(fill) and given.dtype.kind != "c"
+        # As in live streams.
+        side_by_side = len(given) > 1 and self.modules.steps[0] == given.itemsize
+        self.together = TOGETHER if side_by_side and self.compiled else 1
+
+    def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
+        """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
+        kernel = snap.assemble_rows if self.compiled else snap.assemble_with_numpy
+        image, plan = self.view(target), self.plan
+        kernel(self.modules, plan.tiles, image, plan.gaps, self.fill, frames, rows, self.together)
+
+    def clear(self, target: NDArray, rows: Span) -> None:
+        """Fill the gaps of ``target`` once more."""
+        image, (low, high) = self.view(target), rows
+        for top, bottom, left, right in self.plan.gaps:
+            if top < high and bottom > low:
+                image[:, max(top, low) - low : min(bottom, high) - low, left:right] = self.fill
+
+    def copy_in_bands(self, frames: Span, bands: npt.NDArray[np.int64], image: NDArray) -> None:
+        """Fill whole bands of rows of some frames in one go, past the caches."""
+        seen, plan = self.view(image), self.plan
+        snap.assemble_in_bands(
+            self.modules, plan.tiles, seen, plan.gaps, self.fill, frames, bands, self.together
+        )
+
+
+class TableCopier:
+    """Looks up each image pixel in a table: method ``"nearest"``.
+
+    Parameters
+    ----------
+    plan : NearestPlan
+        For the modules that are there.
+    parts, view, fill
+        As for `TileCopier`.
+    """
+
+    together = 1
+
+    def __init__(
+        self, plan: NearestPlan, parts: Parts, view: Callable[[NDArray], NDArray], fill: Any
+    ) -> None:
+        self.table, self.parts, self.view, self.fill = plan.table, parts, view, fill
+
+    def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
+        """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
+        table = self.table[slice(*rows)]
+        for i, frame in enumerate(range(*frames)):
+            image = self.view(target[i])
+            lookup.gather(self._pixels(frame), table, image, self.fill, 0, len(table))
+
+    def clear(self, target: NDArray, rows: Span) -> None:
+        """Fill the gaps of ``target`` once more."""
+        self.view(target)[:, self.table[slice(*rows)] < 0] = self.fill
+
+    def _pixels(self, frame: int) -> NDArray:
+        """All pixels of a frame one after another, as the table counts them."""
+        data, numbers = self.parts[0]
+        if len(self.parts) == 1 and numbers == tuple(range(len(numbers))):
+            # Nothing is copied where they lie like that.
+            pixels: NDArray = data[frame].reshape(-1)
+            return pixels
+        count = 1 + max(max(numbers) for _, numbers in self.parts)
+        room = np.empty((count, *data.shape[-2:]), data.dtype)
+        for data, numbers in self.parts:
+            room[list(numbers)] = data[frame]
+        return room.reshape(-1)

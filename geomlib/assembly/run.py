@@ -1,0 +1,321 @@
+"""Carry out a plan on a stack: the image is cut into pieces, which are shared out to threads.
+
+Three ways, all with the same result. Images that are small, or of a layout that cannot be written
+in long runs, are written directly. Others are put together band by band in a scratch array. So are
+images of treated or binned data: what is done to the numbers is done in the scratch array, where
+they lie in the order of the image, and what that needs (dark, gain, mask) is assembled as the data
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.assembly.copiers import Parts, Span, TableCopier, TileCopier, make_copier
+from geomlib.assembly.fill import raw_view
+from geomlib.assembly.inputs import Stack, frame_blocks
+from geomlib.assembly.plan import Plan, SnapPlan, tile_boxes
+from geomlib.assembly.treatment import Treatment
+from geomlib.kernels import bands as kernels
+from geomlib.kernels import snap
+from geomlib.threads import run_pieces
+
+NDArray = npt.NDArray[Any]
+Bands = npt.NDArray[np.int64]
+Piece = Callable[[], None]
+#: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
+PIECES_A_THREAD = 4
+#: Below so many bytes of output a second thread takes longer to wake than to help, and an image
+#: stays in the cache, where ordinary stores are best.
+SMALL_BYTES = 16 * 2**20
+#: Size of a band of rows: somewhat more than the second-level cache; the third is near enough.
+BAND_BYTES = 3 * 2**19
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to assembled numbers before they are stored.
+
+    Attributes
+    ----------
+    fill : scalar of the dtype of the image
+        Value of gaps, missing modules and masked pixels.
+    side : int
+        Of the blocks of pixels that become one; 1 for none.
+    average : bool
+        Average blocks; else add them up.
+    """
+
+    fill: Any
+    side: int = 1
+    average: bool = True
+
+
+def run_plan(
+    plan: Plan,
+    data_shape: tuple[int, int, int],
+    stack: Stack,
+    image: NDArray,
+    finish: Finish,
+    threads: int,
+    treatment: Treatment | None = None,
+) -> None:
+    """Fill images, all of their pixels.
+
+    Parameters
+    ----------
+    plan : SnapPlan or NearestPlan
+        How.
+    data_shape : (int, int, int)
+        Modules, slow scan and fast scan of the detector.
+    stack : Stack
+        The data.
+    image : ndarray, shape (*stack.frames, y, x)
+        The output, of a dtype to which the data may be converted; binned, if `finish` says so.
+    finish : Finish
+        How missing pixels look, and binning.
+    threads : int
+        Does not change the result.
+    treatment : Treatment, optional
+        Dark, gain, mask, missing modules.
+    """
+    stack = _without_half(stack, image.dtype)
+    arrays = {"image": image} | {str(i): data for i, (data, _) in enumerate(stack.parts)}
+    for name in ("dark", "gain", "mask", "present") if treatment is not None else ():
+        array = getattr(treatment, name)
+        if array is not None:
+            after = data_shape[:1] if name == "present" else data_shape
+            arrays[name] = np.broadcast_to(array, (*stack.frames, *after))
+    bits = 0 if treatment is None else treatment.bits
+    pieces: list[Piece] = []
+    for views in frame_blocks(stack.frames, *arrays.values()):
+        block = dict(zip(arrays, views, strict=True))
+        parts = [(block.pop(str(i)), numbers) for i, (_, numbers) in enumerate(stack.parts)]
+        there = block.pop("present", None)
+        job = _Job(plan, parts, block.pop("image"), finish, threads, block, bits)
+        pieces += job.pieces(there)
+    run_pieces(pieces, threads)
+
+
+def _without_half(stack: Stack, dtype: np.dtype[Any]) -> Stack:
+    # The compiler has no half-precision arithmetic on this kind of processor.
+    if np.float16 not in (stack.dtype, dtype) or stack.dtype == dtype:
+        return stack
+    parts = tuple((data.astype(dtype), numbers) for data, numbers in stack.parts)
+    return replace(stack, parts=parts, dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Frames along one axis: their data, their images, and what is to be done."""
+
+    plan: Plan
+    parts: Parts
+    image: NDArray
+    finish: Finish
+    threads: int
+    #: "dark", "gain", "mask": arrays (frames, modules, ss, fs).
+    treatment: dict[str, NDArray] = field(default_factory=dict)
+    bits: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers before they are stored: the compiler has no half-precision arithmetic."""
+        half = self.image.dtype == np.float16 and (self.treatment or self.finish.side > 1)
+        return np.dtype(np.float32) if half else self.image.dtype
+
+    @property
+    def missing(self) -> Any:
+        """Value of missing pixels before they are binned: NaN, which does not count."""
+        return self.dtype.type(np.nan if self.finish.side > 1 else self.finish.fill)
+
+    def pieces(self, present: NDArray | None) -> list[Piece]:
+        """Cut the work up; ``present`` (frames, modules) says which modules count."""
+        numbers = sorted(n for _, held in self.parts for n in held)
+        pieces: list[Piece] = []
+        constants = self._constants()
+        for frames, there in _alike(present, len(self.image)):
+            modules = tuple(n for n in numbers if there is None or there[n])
+            if not modules:
+                pieces.append(partial(self._nothing, frames))
+                continue
+            copier = make_copier(self.plan, self.parts, modules, self.dtype, self.missing)
+            if self.treatment or self.finish.side > 1:
+                bands = self._bands(copier.together)
+                work = partial(self._in_scratch, copier, constants)
+            elif isinstance(copier, TileCopier) and self._in_runs(copier):
+                bands = self._bands(copier.together)
+                work = partial(self._in_bands, copier)
+            else:
+                n_y = self.image.shape[-2]
+                bands = np.arange(0, n_y + 1, n_y if self.threads == 1 else 1)
+                work = partial(self._directly, copier)
+            pieces += [partial(work, *cut) for cut in self._cut(frames, bands, copier.together)]
+        return pieces
+
+    def _in_runs(self, copier: TileCopier) -> bool:
+        """Whether whole bands of the image can be streamed out, and that pays."""
+        n_x, size = self.image.shape[-1], self.image.itemsize
+        whole = self.image.strides[-2:] == (n_x * size, size)
+        large = self.image.nbytes >= SMALL_BYTES or copier.together > 1
+        return copier.compiled and whole and large
+
+    def _bands(self, together: int) -> Bands:
+        """First rows of bands of the image, before it is binned, and the row after the last."""
+        n_y, n_x = self.plan.grid.shape
+        most = max(1, BAND_BYTES // (n_x * self.image.itemsize * together))
+        side = self.finish.side
+        if side > 1:
+            end, step = n_y // side * side, side * max(1, most // side)
+            return np.append(np.arange(0, end, step, dtype=np.int64), end)
+        return cut_rows(self.plan, most)
+
+    def _cut(self, frames: Span, bands: Bands, together: int) -> Iterator[tuple[Span, Bands]]:
+        """Cut frames, or bands where there are fewer frames than threads."""
+        first, last = frames
+        if self.threads == 1:
+            yield frames, bands
+            return
+        wanted = self.threads * PIECES_A_THREAD
+        count = -(-(last - first) // together)
+        if count >= self.threads:
+            for a, b in pairwise(np.linspace(0, count, min(wanted, count) + 1).astype(int)):
+                yield (first + int(a) * together, min(first + int(b) * together, last)), bands
+            return
+        steps = np.linspace(0, len(bands) - 1, min(wanted, len(bands) - 1) + 1).astype(int)
+        for start in range(first, last, together):
+            for a, b in pairwise(steps):
+                yield (start, min(start + together, last)), bands[a : b + 1]
+
+    def _nothing(self, frames: Span) -> None:
+        self.image[slice(*frames)] = self.finish.fill
+
+    def _directly(self, copier: TileCopier | TableCopier, frames: Span, bands: Bands) -> None:
+        rows = (int(bands[0]), int(bands[-1]))
+        copier.copy(frames, rows, self.image[slice(*frames), slice(*rows)])
+
+    def _in_bands(self, copier: TileCopier, frames: Span, bands: Bands) -> None:
+        copier.copy_in_bands(frames, bands, self.image)
+
+    def _constants(self) -> dict[str, tuple[TileCopier | TableCopier, NDArray | None]]:
+        """Prepare what the treatment needs: its copiers, and images of what never changes."""
+        prepared = {}
+        for name, array in self.treatment.items():
+            numbers = tuple(range(array.shape[1]))
+            one = array[:1] if array.strides[0] == 0 else array
+            neutral = array.dtype.type(1 if name == "gain" else 0)
+            copier = make_copier(self.plan, [(one, numbers)], numbers, array.dtype, neutral)
+            image = None
+            if len(one) == 1:
+                n_y, n_x = self.plan.grid.shape
+                image = np.empty((1, n_y, n_x), array.dtype)
+                copier.copy((0, 1), (0, n_y), image)
+            prepared[name] = (copier, image)
+        return prepared
+
+    def _in_scratch(
+        self,
+        copier: TileCopier | TableCopier,
+        constants: dict[str, tuple[TileCopier | TableCopier, NDArray | None]],
+        frames: Span,
+        bands: Bands,
+    ) -> None:
+        shape = (copier.together, int(np.diff(bands).max()), self.plan.grid.shape[1])
+        room = np.empty(shape, self.dtype)
+        rooms = {
+            name: np.empty(shape, self.treatment[name].dtype)
+            for name, (_, image) in constants.items()
+            if image is None
+        }
+        for first in range(*frames, copier.together):
+            some = (first, min(first + copier.together, frames[1]))
+            for rows in pairwise(bands.tolist()):
+                part = (slice(some[1] - first), slice(rows[1] - rows[0]))
+                values, needed = room[part], {}
+                copier.copy(some, rows, values)
+                for name, (source, image) in constants.items():
+                    if image is None:
+                        needed[name] = rooms[name][part]
+                        source.copy(some, rows, needed[name])
+                    else:
+                        needed[name] = np.broadcast_to(image[:, slice(*rows)], values.shape)
+                for i in range(len(values)):
+                    self._treat(values[i], {name: array[i] for name, array in needed.items()})
+                if self.missing == self.missing and not needed.keys() <= {"mask"}:
+                    copier.clear(values, rows)
+                for i, frame in enumerate(range(*some)):
+                    self._store(values[i], self.image[frame], rows)
+
+    def _treat(self, values: NDArray, needed: dict[str, NDArray]) -> None:
+        numbers, none = values.reshape(-1), np.empty(0, self.dtype)
+        dark, gain, mask = (needed.get(name) for name in ("dark", "gain", "mask"))
+        if dark is not None or gain is not None:
+            scales = [none if a is None else a.reshape(-1) for a in (dark, gain)]
+            with np.errstate(over="ignore", invalid="ignore"):
+                _kernel("scale", self.dtype)(numbers, *scales)
+        if mask is not None:
+            seen = raw_view(numbers)
+            fill = raw_view(np.array(self.missing, self.dtype))[()]
+            bits = mask.dtype.type(self.bits)
+            _kernel("blank", self.dtype)(seen, mask.reshape(-1), bits, fill)
+
+    def _store(self, values: NDArray, image: NDArray, rows: Span) -> None:
+        side = self.finish.side
+        if side > 1:
+            low, high = rows[0] // side, rows[1] // side
+            target = image[low:high]
+            room = np.empty(target.shape, self.dtype)
+            totals, counts = np.empty(values.shape[1]), np.empty(values.shape[1], dtype=np.int64)
+            average = self.finish.average
+            _kernel("bin_rows", self.dtype)(values, side, average, totals, counts, room)
+            if self.finish.fill == self.finish.fill:
+                room[np.isnan(room)] = self.finish.fill
+            target[...] = room
+            return
+        target = image[slice(*rows)]
+        large = self.image.nbytes >= SMALL_BYTES and target.flags.c_contiguous
+        if large and snap.COMPILED and values.dtype == target.dtype:
+            kernels.stream_rows(values, target)
+        else:
+            target[...] = values
+
+
+def _kernel(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """Return the compiled function, or its twin for what the compiler does not have."""
+    function: Callable[..., None] = getattr(kernels, name + "_with_numpy" * (dtype.kind == "c"))
+    return function
+
+
+def _alike(present: NDArray | None, count: int) -> Iterator[tuple[Span, NDArray | None]]:
+    """Yield ranges of frames in which the same modules are present, and which these are."""
+    if present is None or count == 0:
+        yield (0, count), None
+        return
+    changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
+    for first, last in pairwise([0, *changes.tolist(), count]):
+        yield (first, last), present[first]
+
+
+@lru_cache(maxsize=64)
+def cut_rows(plan: Plan, most: int) -> Bands:
+    """Cut an image into bands of up to ``most`` rows, where tiles begin and end if possible.
+
+    A tile whose columns are runs of memory is then read whole.
+    """
+    n_y = plan.grid.shape[0]
+    edges = tile_boxes(plan.tiles)[:, :2].ravel() if isinstance(plan, SnapPlan) else ()
+    stops = sorted({*(int(edge) for edge in edges), n_y})
+    bands = [0]
+    while bands[-1] < n_y:
+        near = [stop for stop in stops if bands[-1] < stop <= bands[-1] + most]
+        bands.append(near[-1] if near else min(bands[-1] + most, n_y))
+    cut = np.array(bands, dtype=np.int64)
+    cut.flags.writeable = False
+    return cut
