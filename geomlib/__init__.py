@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geomlib.assembly.masks import dismantle_mask
     from geomlib.assembly.saved import load_plan, save_plan
     from geomlib.assembly.split import SplitPlan, check_plan, split_plan
+    from geomlib.compile_ahead import warmup
     from geomlib.data import FrameStack, open_frames
     from geomlib.detector import Detector
     from geomlib.detectors import example_geometry
@@ -54,6 +55,7 @@ _HOME = {
     "simulate_frames": "geomlib.simulate",
     "split_plan": "geomlib.assembly.split",
     "to_cfelpyutils": "geomlib.formats.crystfel",
+    "warmup": "geomlib.compile_ahead",
     "write_geometry": "geomlib.formats",
 }
 
@@ -86,6 +88,7 @@ __all__ = [
     "simulate_frames",
     "split_plan",
     "to_cfelpyutils",
+    "warmup",
     "write_geometry",
 ]
 

@@ -106,3 +106,42 @@ def test_pieces_may_have_pieces():
     done = []
     threads.run_pieces([lambda: threads.run_pieces([lambda: done.append(1)] * 4, 4)] * 4, 4)
     assert len(done) == 16
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 9])
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_reading_ahead_keeps_the_order(n, workers):
+    assert list(threads.read_ahead(lambda i: i * i, range(n), workers)) == [i * i for i in range(n)]
+
+
+def test_reading_ahead_is_one_item_ahead_in_one_thread():
+    started, names = [], set()
+
+    def read(i):
+        started.append(i)
+        names.add(threading.current_thread().name)
+        return i
+
+    for i in threads.read_ahead(read, range(6), 8):
+        assert len(started) <= i + 2
+    assert names == {"geomlib-read_0"}
+    names.clear()
+    for i in threads.read_ahead(read, range(6), 1):
+        assert started[-1] == i
+    assert names == {threading.current_thread().name}
+
+
+def test_reading_ahead_ends_with_the_one_who_asks():
+    def read(i):
+        if i == 2:
+            raise OSError("no more")
+        return i
+
+    reading = threads.read_ahead(read, range(9), 2)
+    assert [next(reading), next(reading)] == [0, 1]
+    with pytest.raises(OSError, match="no more"):
+        next(reading)
+    reading = threads.read_ahead(abs, range(9), 2)
+    assert next(reading) == 0
+    reading.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("geomlib-read")]

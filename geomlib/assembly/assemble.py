@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,10 +15,11 @@ from geomlib.assembly.accumulators import How
 from geomlib.assembly.fill import check_cast, check_dtype, fill_value
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Axes, Stack, as_stack
+from geomlib.assembly.memory import image_room
 from geomlib.assembly.options import Window, binned_grid, crop_plan
 from geomlib.assembly.plan import Grid, Plan, make_plan
 from geomlib.assembly.reduction import mean_dtype, reduce_stack
-from geomlib.assembly.run import SMALL_BYTES, Finish, run_plan
+from geomlib.assembly.run import Finish, run_plan
 from geomlib.assembly.sources import is_lazy
 from geomlib.assembly.split import SplitPlan, Values, check_plan, run_split, split_plan
 from geomlib.assembly.treatment import check_treatment
@@ -27,6 +29,8 @@ from geomlib.threads import check_threads
 
 NDArray = npt.NDArray[Any]
 Method = Literal["snap", "nearest", "split"]
+#: Below so many bytes of output a second thread takes longer to wake than to help.
+SERIAL_BYTES = 16 * 2**20
 
 
 def assemble_data(
@@ -142,12 +146,13 @@ def assemble_data(
     >>> image.data.shape, image.centre.tolist()
     ((1256, 1092), [631, 550])
     """
-    given = {name: value for name, value in locals().items() if name not in _NO_OPTIONS}
-    check_geometry(geometry, "assemble_data(data, geometry)")
     if is_lazy(data, out):
+        given = {name: value for name, value in locals().items() if name not in _NO_OPTIONS}
         from geomlib.assembly.lazy import assemble_lazily
 
+        check_geometry(geometry, "assemble_data(data, geometry)")
         return assemble_lazily(data, geometry, out, given)
+    check_geometry(geometry, "assemble_data(data, geometry)")
     grid_options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
     how, whole = _make_plan(geometry, method, centred, plan, grid_options)
     stack = as_stack(data, geometry.detector, axes)
@@ -255,8 +260,8 @@ def choose_threads(
 ) -> int:
     """Return the number of threads to use: one, if the caller does not say, for little work."""
     workers = check_threads(threads)
-    n_bytes = float(np.prod([*frames, *grid.shape])) * dtype.itemsize
-    return 1 if threads is None and n_bytes < SMALL_BYTES else workers
+    n_bytes = math.prod(frames) * math.prod(grid.shape) * dtype.itemsize
+    return 1 if threads is None and n_bytes < SERIAL_BYTES else workers
 
 
 def _make_plan(
@@ -332,7 +337,7 @@ def _without_nan(stack: Stack, fill: float) -> Stack:
 
 def _room(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
     if out is None:
-        return np.empty(shape, dtype=dtype)
+        return image_room(shape, dtype)
     if out.shape != shape:
         raise GeometryError(
             f"out must be an array of shape {shape}, not shape {out.shape}; "

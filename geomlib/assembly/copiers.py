@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly.fill import plain_view, raw_view
+from geomlib.assembly.memory import scratch
 from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, uncovered
 from geomlib.kernels import lookup, snap
 
@@ -109,8 +110,10 @@ class TileCopier:
     def copy_in_bands(self, frames: Span, bands: npt.NDArray[np.int64], image: NDArray) -> None:
         """Fill whole bands of rows of some frames in one go, past the caches."""
         seen, plan = self.view(image), self.plan
+        count = min(self.together, frames[1] - frames[0])
+        room = scratch((count, int(np.diff(bands).max()), seen.shape[-1]), seen.dtype, "values")
         snap.assemble_in_bands(
-            self.modules, plan.tiles, seen, plan.gaps, self.fill, frames, bands, self.together
+            self.modules, plan.tiles, seen, plan.gaps, self.fill, frames, bands, room, count
         )
 
 

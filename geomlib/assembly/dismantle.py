@@ -13,6 +13,7 @@ from geomlib.assembly.assemble import Method, check_geometry, choose_threads
 from geomlib.assembly.fill import fill_value
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Stack, plain_array
+from geomlib.assembly.memory import image_room
 from geomlib.assembly.options import move_tiles
 from geomlib.assembly.plan import (
     Grid,
@@ -79,9 +80,7 @@ def dismantle_image(
     how = method or (given.method if given is not None else "snap")
     array = plain_array(image if given is None else given.data, "image")
     if how not in get_args(Method):
-        raise GeometryError(
-            f"method must be 'snap', 'nearest' or 'split', not {checks.shown(how)}"
-        )
+        raise GeometryError(f"method must be 'snap', 'nearest' or 'split', not {checks.shown(how)}")
     # Where pixels were split, each data pixel looks its centre up too.
     plan = make_plan(geometry, "snap" if how == "snap" else "nearest", bool(centred))
     if given is not None:
@@ -196,7 +195,7 @@ def _place(array: NDArray, image: AssembledImage | None, grid: Grid) -> Grid:
 
 def _output(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
     if out is None:
-        return np.empty(shape, dtype=dtype)
+        return image_room(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise GeometryError(f"out must be a {dtype} array of shape {shape}, not {found}")

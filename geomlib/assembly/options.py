@@ -43,7 +43,7 @@ def _crop(plan: Plan, top: int, bottom: int, left: int, right: int) -> Plan:
         centre=(plan.grid.centre[0] - top, plan.grid.centre[1] - left),
     )
     if isinstance(plan, NearestPlan):
-        return NearestPlan(grid, plan.table[top:bottom, left:right])
+        return NearestPlan(grid, np.ascontiguousarray(plan.table[top:bottom, left:right]))
     tiles = move_tiles(plan.tiles, (-top, -left), grid.shape)
     return SnapPlan(grid, tiles, uncovered(grid.shape, tiles))
 

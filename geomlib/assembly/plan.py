@@ -61,6 +61,11 @@ class SnapPlan:
     tiles: IntArray
     gaps: IntArray
 
+    def __post_init__(self) -> None:
+        # Alike in all plans, also because loops are compiled anew for arrays that can be written.
+        for array in (self.tiles, self.gaps):
+            array.flags.writeable = False
+
 
 @dataclass(frozen=True, eq=False)
 class NearestPlan:
@@ -77,6 +82,9 @@ class NearestPlan:
 
     grid: Grid
     table: npt.NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        self.table.flags.writeable = False
 
 
 Plan = SnapPlan | NearestPlan

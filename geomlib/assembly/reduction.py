@@ -23,6 +23,8 @@ NDArray = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int64]
 #: Pixels that a thread works on at a time.
 PIECE_PIXELS = 2**15
+#: Numbers at most that a kernel is given: Ctrl-C is heard only between its calls.
+PIECE_NUMBERS = 2**24
 #: Pixels and frames at a time that are brought into another order first: half a mebibyte or so.
 ORDERED_PIXELS, ORDERED_FRAMES = 2**11, 64
 #: Below so many bytes of input a second thread takes longer to wake than to help.
@@ -269,7 +271,8 @@ class _Pass:
         state = {name: array[module] for name, array in self.state.items()}
         chosen = self.chosen[module]
         first, end = int(chosen[0]), int(chosen[-1]) + 1
-        n_lines, n_frames = lines.stop - lines.start, end - first
+        n_lines = lines.stop - lines.start
+        n_frames = max(1, PIECE_NUMBERS // (n_lines * rows["flat"].array.shape[-1]))
         if not all(source.direct for source in rows.values()):
             n_lines = max(1, ORDERED_PIXELS // rows["flat"].array.shape[-1])
             n_frames = ORDERED_FRAMES

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from geomlib.assembly.copiers import Parts, Span, TableCopier, TileCopier, make_copier
 from geomlib.assembly.fill import raw_view
 from geomlib.assembly.inputs import Stack, frame_blocks
+from geomlib.assembly.memory import scratch
 from geomlib.assembly.plan import Plan, SnapPlan, tile_boxes
 from geomlib.assembly.treatment import Treatment
 from geomlib.kernels import bands as kernels
@@ -32,9 +33,10 @@ Bands = npt.NDArray[np.int64]
 Piece = Callable[[], None]
 #: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
 PIECES_A_THREAD = 4
-#: Below so many bytes of output a second thread takes longer to wake than to help, and an image
-#: stays in the cache, where ordinary stores are best.
-SMALL_BYTES = 16 * 2**20
+#: Smaller images stay in the cache, where ordinary stores are best.
+SMALL_BYTES = 4 * 2**20
+#: Most that is written in a piece: Ctrl-C is heard only between pieces.
+PIECE_BYTES = 128 * 2**20
 #: Size of a band of rows: somewhat more than the second-level cache; the third is near enough.
 BAND_BYTES = 3 * 2**19
 
@@ -178,18 +180,17 @@ class _Job:
         return cut_rows(self.plan, most)
 
     def _cut(self, frames: Span, bands: Bands, together: int) -> Iterator[tuple[Span, Bands]]:
-        """Cut frames, or bands where there are fewer frames than threads."""
+        """Cut frames, or bands where there are too few frames."""
         first, last = frames
-        if self.threads == 1:
-            yield frames, bands
-            return
-        wanted = self.threads * PIECES_A_THREAD
         count = -(-(last - first) // together)
-        if count >= self.threads:
+        least = -(-self.image[slice(*frames)].nbytes // PIECE_BYTES)
+        wanted = max(least, self.threads * PIECES_A_THREAD if self.threads > 1 else 1)
+        if count >= max(self.threads, least):
             for a, b in pairwise(np.linspace(0, count, min(wanted, count) + 1).astype(int)):
                 yield (first + int(a) * together, min(first + int(b) * together, last)), bands
             return
-        steps = np.linspace(0, len(bands) - 1, min(wanted, len(bands) - 1) + 1).astype(int)
+        each = min(-(-wanted // max(count, 1)), len(bands) - 1)
+        steps = np.linspace(0, len(bands) - 1, each + 1).astype(int)
         for start in range(first, last, together):
             for a, b in pairwise(steps):
                 yield (start, min(start + together, last)), bands[a : b + 1]
@@ -228,9 +229,9 @@ class _Job:
         bands: Bands,
     ) -> None:
         shape = (copier.together, int(np.diff(bands).max()), self.plan.grid.shape[1])
-        room = np.empty(shape, self.dtype)
+        room = scratch(shape, self.dtype, "values")
         rooms = {
-            name: np.empty(shape, self.treatment[name].dtype)
+            name: scratch(shape, self.treatment[name].dtype, name)
             for name, (_, image) in constants.items()
             if image is None
         }

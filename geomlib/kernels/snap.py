@@ -52,14 +52,17 @@ class Modules(NamedTuple):
 
 def modules_of(parts: Sequence[tuple[NDArray, tuple[int, ...]]]) -> Modules:
     """Describe arrays of shape (frames, n, ss, fs); copies are made only where layouts differ."""
-    if len({(a.strides[0], *a.strides[2:]) for a, _ in parts}) > 1:
+    if len(parts) > 1 and len({(a.strides[0], *a.strides[2:]) for a, _ in parts}) > 1:
         parts = [(np.ascontiguousarray(a), numbers) for a, numbers in parts]
         if len({a.shape[1] for a, _ in parts}) > 1:
             parts = [(a[:, [i]], (n,)) for a, numbers in parts for i, n in enumerate(numbers)]
-    addresses = np.zeros(1 + max(max(numbers) for _, numbers in parts), dtype=np.int64)
-    for array, numbers in parts:
-        start = array.__array_interface__["data"][0]
-        addresses[list(numbers)] = start + np.arange(len(numbers)) * array.strides[1]
+    starts = {
+        number: start + i * array.strides[1]
+        for array, numbers in parts
+        for start in (_address(array),)
+        for i, number in enumerate(numbers)
+    }
+    addresses = np.array([starts.get(n, 0) for n in range(1 + max(starts))], dtype=np.int64)
     frame, _, ss, fs = parts[0][0].strides
     return Modules(tuple(parts), np.empty(0, parts[0][0].dtype), addresses, (frame, ss, fs))
 
@@ -300,6 +303,7 @@ def assemble_in_bands(
     fill: Any,
     frames: tuple[int, int],
     bands: npt.NDArray[np.int64],
+    room: NDArray,
     together: int = 1,
 ) -> None:
     """Copy tiles into their images, whole bands of rows at a time, and fill the gaps.
@@ -312,16 +316,16 @@ def assemble_in_bands(
         The output, all of it; its rows follow each other without a space.
     bands : ndarray of int64
         First row of each band, and the row after the last.
+    room : ndarray of the dtype of the image, shape (together, rows, x)
+        Scratch, contiguous, with as many rows as the largest band.
     together : int
         Frames in one scratch array: more than 1 where their numbers lie side by side in memory.
     """
     width = image.shape[-1]
     blank = np.full(width, fill, image.dtype)
-    count = max(1, min(together, frames[1] - frames[0]))
-    room = np.empty((count, int(np.diff(bands).max()), width), image.dtype)
     source = (modules.like, modules.addresses, modules.steps, tiles)
     target = (np.empty(0, image.dtype), _address(image), (image.strides[0], width))
-    rest = (gaps, _address(blank), bands, frames, count, _address(room))
+    rest = (gaps, _address(blank), bands, frames, together, _address(room))
     _assemble_in_bands(*source, *target, *rest)
 
 
