@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib import checks
-from geomlib.assembly import assemble_data, dismantle_image
+from geomlib.assembly import assemble_data, dismantle_image, output_array
 from geomlib.assembly.accumulators import How
 from geomlib.assembly.fill import check_dtype
+from geomlib.assembly.masks import dismantle_mask
 from geomlib.assembly.treatment import mean_dtype
 from geomlib.detectors import generic
 from geomlib.errors import GeometryError
@@ -180,6 +181,8 @@ def _treat(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step
             for gain in (None, scale[0], scale):
                 yield partial(call, dark=dark, gain=gain)
         yield partial(call, binning=2)
+    drawn = np.zeros(output_array(geometry).shape, np.bool_)
+    yield partial(dismantle_mask, drawn, geometry, threads=1)
 
 
 def _reduce(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step]:
@@ -187,6 +190,8 @@ def _reduce(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Ste
         frames = _frames(geometry, given)
         scale = _frames(geometry, mean_dtype(given))[0]
         masks = [_frames(geometry, kind) for kind in MASKS]
+        # The sum has the loop of the mean, but is assembled in a wider dtype.
+        yield partial(assemble_data, frames, geometry, reduce="sum", threads=1)
         for how in REDUCTIONS:
             call = partial(assemble_data, geometry=geometry, reduce=how, threads=1)
             yield partial(call, frames)

@@ -18,6 +18,7 @@ from geomlib.assembly.inputs import Axes, Stack, as_stack
 from geomlib.assembly.memory import image_room
 from geomlib.assembly.options import Window, binned_grid, crop_plan
 from geomlib.assembly.plan import Grid, Plan, make_plan
+from geomlib.assembly.prepared import kind_of_call, recall, remember
 from geomlib.assembly.reduction import mean_dtype, reduce_stack
 from geomlib.assembly.run import Finish, run_plan
 from geomlib.assembly.sources import is_lazy
@@ -146,13 +147,17 @@ def assemble_data(
     >>> image.data.shape, image.centre.tolist()
     ((1256, 1092), [631, 550])
     """
+    given = dict(locals())
+    call = kind_of_call(given)
+    known = recall(call)
+    if known is not None:
+        return known.assemble(np.asarray(data), out)
+    check_geometry(geometry, "assemble_data(data, geometry)")
     if is_lazy(data, out):
-        given = {name: value for name, value in locals().items() if name not in _NO_OPTIONS}
         from geomlib.assembly.lazy import assemble_lazily
 
-        check_geometry(geometry, "assemble_data(data, geometry)")
-        return assemble_lazily(data, geometry, out, given)
-    check_geometry(geometry, "assemble_data(data, geometry)")
+        options = {name: given[name] for name in given if name not in ("data", "geometry", "out")}
+        return assemble_lazily(data, geometry, out, options)
     grid_options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
     how, whole = _make_plan(geometry, method, centred, plan, grid_options)
     stack = as_stack(data, geometry.detector, axes)
@@ -169,7 +174,7 @@ def assemble_data(
     if reduce is not None and fill is not None:
         stack = _without_nan(stack, fill)
     if binning is not None and how == "split":
-        raise GeometryError("binning cannot be given with method='split': pass pixel_size")
+        raise GeometryError("binning cannot be given with method='split': choose its pixel_size")
     if binning_mode not in ("mean", "sum"):
         shown = checks.shown(binning_mode)
         raise GeometryError(f"binning_mode must be 'mean' or 'sum', not {shown}")
@@ -186,11 +191,9 @@ def assemble_data(
         finish = Finish(value, binning or 1, binning_mode == "mean")
         shape = geometry.data_shape
         run_plan(used, shape, stack, image, finish, workers, treatment)
+        if call is not None and workers == 1:
+            remember(call, geometry, used, data, stack, image, finish)
     return AssembledImage(image, np.array(grid.centre), grid.pixel_size, geometry, how)
-
-
-#: Parameters of `assemble_data` that are no options.
-_NO_OPTIONS = ("data", "geometry", "out")
 
 
 def output_array(

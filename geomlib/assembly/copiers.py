@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from geomlib.kernels import lookup, snap
 
 NDArray = npt.NDArray[Any]
 Span = tuple[int, int]
+#: First rows of bands of an image, and the row after the last.
+Bands = npt.NDArray[np.int64]
 #: Arrays of shape (frames, n, ss, fs) and the numbers of the n modules in each.
 Parts = Sequence[tuple[NDArray, tuple[int, ...]]]
 #: Frames whose numbers lie side by side in memory are copied so many at a time.
@@ -68,7 +71,22 @@ def make_copier(
     return TableCopier(own, seen, view, value)
 
 
-class TileCopier:
+class _Copier:
+    """What both copiers have in common."""
+
+    together = 1
+
+    def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
+        """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
+        raise NotImplementedError
+
+    def copy_rows(self, image: NDArray, frames: Span, bands: Bands) -> None:
+        """Fill bands of the images of some frames, as if they were one."""
+        rows = (int(bands[0]), int(bands[-1]))
+        self.copy(frames, rows, image[slice(*frames), slice(*rows)])
+
+
+class TileCopier(_Copier):
     """Copies tiles: method ``"snap"``.
 
     Parameters
@@ -88,6 +106,7 @@ class TileCopier:
     ) -> None:
         self.plan, self.view, self.fill = plan, view, fill
         self.modules = snap.modules_of(parts)
+        self.blank = np.full(plan.grid.shape[1], fill)
         given = parts[0][0]
         self.compiled = snap.COMPILED and not np.iscomplexobj(fill) and given.dtype.kind != "c"
         # As in live streams.
@@ -100,6 +119,12 @@ class TileCopier:
         image, plan = self.view(target), self.plan
         kernel(self.modules, plan.tiles, image, plan.gaps, self.fill, frames, rows, self.together)
 
+    def elsewhere(self, addresses: npt.NDArray[np.int64]) -> TileCopier:
+        """Return the same for data of the same layout whose modules begin elsewhere."""
+        other = object.__new__(TileCopier)
+        other.__dict__.update(self.__dict__, modules=self.modules._replace(addresses=addresses))
+        return other
+
     def clear(self, target: NDArray, rows: Span) -> None:
         """Fill the gaps of ``target`` once more."""
         image, (low, high) = self.view(target), rows
@@ -107,17 +132,18 @@ class TileCopier:
             if top < high and bottom > low:
                 image[:, max(top, low) - low : min(bottom, high) - low, left:right] = self.fill
 
-    def copy_in_bands(self, frames: Span, bands: npt.NDArray[np.int64], image: NDArray) -> None:
+    def copy_in_bands(self, image: NDArray, frames: Span, bands: Bands) -> None:
         """Fill whole bands of rows of some frames in one go, past the caches."""
         seen, plan = self.view(image), self.plan
         count = min(self.together, frames[1] - frames[0])
-        room = scratch((count, int(np.diff(bands).max()), seen.shape[-1]), seen.dtype, "values")
+        height = max(b - a for a, b in pairwise(bands.tolist()))
+        room = scratch((count, height, seen.shape[-1]), seen.dtype, "values")
         snap.assemble_in_bands(
-            self.modules, plan.tiles, seen, plan.gaps, self.fill, frames, bands, room, count
+            self.modules, plan.tiles, seen, plan.gaps, self.blank, frames, bands, room, count
         )
 
 
-class TableCopier:
+class TableCopier(_Copier):
     """Looks up each image pixel in a table: method ``"nearest"``.
 
     Parameters
@@ -127,8 +153,6 @@ class TableCopier:
     parts, view, fill
         As for `TileCopier`.
     """
-
-    together = 1
 
     def __init__(
         self, plan: NearestPlan, parts: Parts, view: Callable[[NDArray], NDArray], fill: Any

@@ -20,6 +20,8 @@ from geomlib.errors import GeometryError
 from geomlib.threads import check_threads, run_pieces
 
 NDArray = npt.NDArray[Any]
+#: Arrays (n, ss, fs) and the numbers of the n modules in each.
+Parts = list[tuple[NDArray, tuple[int, ...]]]
 IntArray = npt.NDArray[np.int64]
 #: Pixels that a thread works on at a time.
 PIECE_PIXELS = 2**15
@@ -187,14 +189,34 @@ def reduce_stack(
     GeometryError
         If `how` or `threads` is something else, there are no frames, or they are complex.
     """
-    parts = []
+    parts: Parts = []
     for data, numbers in stack.parts:
         reduction = Reduction(how, threads=threads)
         own = None if treatment is None else treatment.of_modules(numbers)
         for block, treated in joined_frames(data, stack.frames, own):
             reduction.add(block, treatment=treated)
         parts.append((reduction.result(), numbers))
-    return Stack(tuple(parts), (), parts[0][0].dtype)
+    found = _seen(parts, treatment)
+    return Stack(tuple(found), (), found[0][0].dtype)
+
+
+def _seen(parts: Parts, treatment: Treatment | None) -> Parts:
+    """Leave out modules that are in no frame: whole numbers could not say so."""
+    if treatment is None or treatment.present is None:
+        return parts
+    n_modules = 1 + max(max(numbers) for _, numbers in parts)
+    given = treatment.present
+    present = np.any(given, axis=tuple(range(given.ndim - 1)), keepdims=True).reshape(-1)
+    there = np.broadcast_to(present, n_modules) if present.size == 1 else present
+    left: Parts = []
+    for array, numbers in parts:
+        kept = [i for i, number in enumerate(numbers) if there[number]]
+        if len(kept) == len(numbers):
+            left.append((array, numbers))
+        elif kept:
+            left.append((array[kept], tuple(numbers[i] for i in kept)))
+    # Without a single module the image is all gaps, whatever they hold.
+    return left or parts
 
 
 def joined_frames(
@@ -328,9 +350,9 @@ def _make_pass(
     bits = np.uint8(255)
     if treatment.mask is not None:
         mask, bits = treatment.mask, treatment.mask.dtype.type(treatment.bits)
-        if len(mask) == 1:
+        if len(mask) == 1 or mask.strides[0] == 0:
             # Once for all frames: fewer bytes, and no loop compiled for each width of flags.
-            mask, bits = ((mask & bits) != 0).view(np.uint8), np.uint8(255)
+            mask, bits = ((mask[:1] & bits) != 0).view(np.uint8), np.uint8(255)
         given["skip" if work_dtype is None else "mask"] = mask
 
     def rows(array: NDArray) -> list[FrameRows]:

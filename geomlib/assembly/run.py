@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.copiers import Parts, Span, TableCopier, TileCopier, make_copier
+from geomlib.assembly.copiers import Bands, Parts, Span, TableCopier, TileCopier, make_copier
 from geomlib.assembly.fill import raw_view
 from geomlib.assembly.inputs import Stack, frame_blocks
 from geomlib.assembly.memory import scratch
@@ -29,8 +29,10 @@ from geomlib.kernels import snap
 from geomlib.threads import run_pieces
 
 NDArray = npt.NDArray[Any]
-Bands = npt.NDArray[np.int64]
 Piece = Callable[[], None]
+#: By name: what copies a dark, gain or mask, and its image where it is the same for all frames.
+Constants = dict[str, tuple[TileCopier | TableCopier, NDArray | None]]
+Static = dict[tuple[str, tuple[int, ...], int], tuple[TileCopier | TableCopier, NDArray]]
 #: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
 PIECES_A_THREAD = 4
 #: Smaller images stay in the cache, where ordinary stores are best.
@@ -88,7 +90,10 @@ def run_plan(
     treatment : Treatment, optional
         Dark, gain, mask, missing modules.
     """
-    stack = _without_half(stack, image.dtype)
+    changed = treatment is not None and any(
+        array is not None for array in (treatment.dark, treatment.gain, treatment.mask)
+    )
+    stack = _without_half(stack, _scratch_dtype(image.dtype, changed or finish.side > 1))
     arrays = {"image": image} | {str(i): data for i, (data, _) in enumerate(stack.parts)}
     for name in ("dark", "gain", "mask", "present") if treatment is not None else ():
         array = getattr(treatment, name)
@@ -97,13 +102,19 @@ def run_plan(
             arrays[name] = np.broadcast_to(array, (*stack.frames, *after))
     bits = 0 if treatment is None else treatment.bits
     pieces: list[Piece] = []
+    static: Static = {}
     for views in frame_blocks(stack.frames, *arrays.values()):
         block = dict(zip(arrays, views, strict=True))
         parts = [(block.pop(str(i)), numbers) for i, (_, numbers) in enumerate(stack.parts)]
         there = block.pop("present", None)
-        job = _Job(plan, parts, block.pop("image"), finish, threads, block, bits)
+        job = Job(plan, parts, block.pop("image"), finish, threads, block, bits, static)
         pieces += job.pieces(there)
     run_pieces(pieces, threads)
+
+
+def _scratch_dtype(dtype: np.dtype[Any], changed: bool) -> np.dtype[Any]:
+    """Dtype in which numbers are worked on: the compiler has no half-precision arithmetic."""
+    return np.dtype(np.float32) if changed and dtype == np.float16 else dtype
 
 
 def _without_half(stack: Stack, dtype: np.dtype[Any]) -> Stack:
@@ -115,7 +126,7 @@ def _without_half(stack: Stack, dtype: np.dtype[Any]) -> Stack:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class Job:
     """Frames along one axis: their data, their images, and what is to be done."""
 
     plan: Plan
@@ -126,12 +137,13 @@ class _Job:
     #: "dark", "gain", "mask": arrays (frames, modules, ss, fs).
     treatment: dict[str, NDArray] = field(default_factory=dict)
     bits: int = 0
+    #: Images of what never changes, shared by all jobs of a run.
+    static: Static = field(default_factory=dict)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the numbers before they are stored: the compiler has no half-precision arithmetic."""
-        half = self.image.dtype == np.float16 and (self.treatment or self.finish.side > 1)
-        return np.dtype(np.float32) if half else self.image.dtype
+        """Of the numbers before they are stored."""
+        return _scratch_dtype(self.image.dtype, bool(self.treatment) or self.finish.side > 1)
 
     @property
     def missing(self) -> Any:
@@ -142,7 +154,6 @@ class _Job:
         """Cut the work up; ``present`` (frames, modules) says which modules count."""
         numbers = sorted(n for _, held in self.parts for n in held)
         pieces: list[Piece] = []
-        constants = self._constants()
         for frames, there in _alike(present, len(self.image)):
             modules = tuple(n for n in numbers if there is None or there[n])
             if not modules:
@@ -150,17 +161,26 @@ class _Job:
                 continue
             copier = make_copier(self.plan, self.parts, modules, self.dtype, self.missing)
             if self.treatment or self.finish.side > 1:
+                work = partial(self._in_scratch, copier, self._constants(modules))
                 bands = self._bands(copier.together)
-                work = partial(self._in_scratch, copier, constants)
-            elif isinstance(copier, TileCopier) and self._in_runs(copier):
-                bands = self._bands(copier.together)
-                work = partial(self._in_bands, copier)
+                cuts = list(self._cut(frames, bands, copier.together))
             else:
-                n_y = self.image.shape[-2]
-                bands = np.arange(0, n_y + 1, n_y if self.threads == 1 else 1)
-                work = partial(self._directly, copier)
-            pieces += [partial(work, *cut) for cut in self._cut(frames, bands, copier.together)]
+                work, cuts = self.plain_work(copier, frames)
+            pieces += [partial(work, *cut) for cut in cuts]
         return pieces
+
+    def plain_work(
+        self, copier: TileCopier | TableCopier, frames: Span
+    ) -> tuple[partial[None], list[tuple[Span, Bands]]]:
+        """Return how numbers that need no treatment are copied, and what at a time."""
+        if isinstance(copier, TileCopier) and self._in_runs(copier):
+            bands = self._bands(copier.together)
+            work = partial(copier.copy_in_bands, self.image)
+        else:
+            n_y = self.image.shape[-2]
+            bands = np.arange(0, n_y + 1, n_y if self.threads == 1 else 1)
+            work = partial(copier.copy_rows, self.image)
+        return work, list(self._cut(frames, bands, copier.together))
 
     def _in_runs(self, copier: TileCopier) -> bool:
         """Whether whole bands of the image can be streamed out, and that pays."""
@@ -198,33 +218,33 @@ class _Job:
     def _nothing(self, frames: Span) -> None:
         self.image[slice(*frames)] = self.finish.fill
 
-    def _directly(self, copier: TileCopier | TableCopier, frames: Span, bands: Bands) -> None:
-        rows = (int(bands[0]), int(bands[-1]))
-        copier.copy(frames, rows, self.image[slice(*frames), slice(*rows)])
-
-    def _in_bands(self, copier: TileCopier, frames: Span, bands: Bands) -> None:
-        copier.copy_in_bands(frames, bands, self.image)
-
-    def _constants(self) -> dict[str, tuple[TileCopier | TableCopier, NDArray | None]]:
+    def _constants(self, modules: tuple[int, ...]) -> Constants:
         """Prepare what the treatment needs: its copiers, and images of what never changes."""
-        prepared = {}
+        prepared: Constants = {}
         for name, array in self.treatment.items():
             numbers = tuple(range(array.shape[1]))
+            # What lies under a missing module shows, and has its own dark, gain and mask.
+            shown = modules if overlapping(self.plan) else numbers
             one = array[:1] if array.strides[0] == 0 else array
+            key = (name, shown, array.__array_interface__["data"][0])
+            if len(one) == 1 and key in self.static:
+                prepared[name] = self.static[key]
+                continue
             neutral = array.dtype.type(1 if name == "gain" else 0)
-            copier = make_copier(self.plan, [(one, numbers)], numbers, array.dtype, neutral)
+            copier = make_copier(self.plan, [(one, numbers)], shown, array.dtype, neutral)
             image = None
             if len(one) == 1:
                 n_y, n_x = self.plan.grid.shape
                 image = np.empty((1, n_y, n_x), array.dtype)
                 copier.copy((0, 1), (0, n_y), image)
+                self.static[key] = (copier, image)
             prepared[name] = (copier, image)
         return prepared
 
     def _in_scratch(
         self,
         copier: TileCopier | TableCopier,
-        constants: dict[str, tuple[TileCopier | TableCopier, NDArray | None]],
+        constants: Constants,
         frames: Span,
         bands: Bands,
     ) -> None:
@@ -278,14 +298,16 @@ class _Job:
             _kernel("bin_rows", self.dtype)(values, side, average, totals, counts, room)
             if self.finish.fill == self.finish.fill:
                 room[np.isnan(room)] = self.finish.fill
-            target[...] = room
+            with np.errstate(over="ignore"):
+                target[...] = room
             return
         target = image[slice(*rows)]
         large = self.image.nbytes >= SMALL_BYTES and target.flags.c_contiguous
         if large and snap.COMPILED and values.dtype == target.dtype:
             kernels.stream_rows(values, target)
         else:
-            target[...] = values
+            with np.errstate(over="ignore"):
+                target[...] = values
 
 
 def _kernel(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
@@ -302,6 +324,19 @@ def _alike(present: NDArray | None, count: int) -> Iterator[tuple[Span, NDArray 
     changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
     for first, last in pairwise([0, *changes.tolist(), count]):
         yield (first, last), present[first]
+
+
+@lru_cache(maxsize=64)
+def overlapping(plan: Plan) -> bool:
+    """Whether tiles lie on top of each other."""
+    if not isinstance(plan, SnapPlan):
+        return False
+    covered = plan.grid.shape[0] * plan.grid.shape[1] - _area(plan.gaps)
+    return _area(tile_boxes(plan.tiles)) > covered
+
+
+def _area(boxes: npt.NDArray[np.int64]) -> int:
+    return int(((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])).sum())
 
 
 @lru_cache(maxsize=64)

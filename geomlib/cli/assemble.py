@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -42,6 +42,14 @@ class Method(StrEnum):
 
     SNAP = "snap"
     NEAREST = "nearest"
+    SPLIT = "split"
+
+
+class Values(StrEnum):
+    """What an image pixel of method split holds."""
+
+    INTENSITY = "intensity"
+    COUNTS = "counts"
 
 
 class Norm(StrEnum):
@@ -84,7 +92,20 @@ _Reduce = Annotated[
     typer.Option(help="Make one image of all frames. Default: mean for .png, none for others."),
 ]
 _Method = Annotated[
-    Method, typer.Option(help="snap: whole pixels, fast; nearest: tiles at any angle.")
+    Method,
+    typer.Option(
+        help="snap: whole pixels, fast; nearest: tiles at any angle; split: true areas of pixels."
+    ),
+]
+_Values = Annotated[
+    Values,
+    typer.Option(help="For --method split: mean over what covers a pixel, or shares of counts."),
+]
+_Oversample = Annotated[
+    int, typer.Option(metavar="N", min=1, help="For --method split: N × N pixels for each.")
+]
+_Binning = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Average blocks of N × N image pixels.")
 ]
 _Fill = Annotated[
     float | None,
@@ -106,9 +127,7 @@ class _Request(NamedTuple):
     geometry: Geometry
     frames: Sequence[int]
     reduce: How | None
-    method: Method
-    fill: float | None
-    centred: bool
+    options: dict[str, Any]
 
 
 def assemble(
@@ -120,6 +139,9 @@ def assemble(
     frames: _Frames = None,
     reduce: _Reduce = None,
     method: _Method = Method.SNAP,
+    values: _Values = Values.INTENSITY,
+    oversample: _Oversample = 1,
+    binning: _Binning = None,
     fill: _Fill = None,
     centred: _Centred = False,
     cmap: _ColourMap = "viridis",
@@ -143,7 +165,15 @@ def assemble(
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
     how = _reduction(reduce, suffix, len(chosen))
-    request = _Request(stack, layout, chosen, how, method, fill, centred)
+    options = {
+        "method": method.value,
+        "values": values.value,
+        "oversample": oversample,
+        "binning": binning,
+        "fill": fill,
+        "centred": centred,
+    }
+    request = _Request(stack, layout, chosen, how, options)
     _check_fill(request)
     one = how is not None or (
         len(chosen) == 1 and (frames is None or frames.strip("+-0123456789") == "")
@@ -179,8 +209,9 @@ def _check_fill(request: _Request) -> None:
 
     from geomlib.assembly.fill import fill_value
 
-    fill, dtype = request.fill, request.stack.dtype
-    if fill is None or request.reduce in ("mean", "std"):
+    fill, dtype = request.options["fill"], request.stack.dtype
+    floating = request.options["method"] == "split" or request.options["binning"] is not None
+    if fill is None or floating or request.reduce in ("mean", "std"):
         return
     if request.reduce == "sum":
         dtype = np.sum(np.zeros(1, dtype)).dtype
@@ -197,20 +228,12 @@ def _images(request: _Request, progress: Progress) -> Iterator[AssembledImage]:
     from geomlib.assembly import assemble_data
     from geomlib.data import assemble_frames, reduce_frames
 
-    stack, geometry, frames, how, method, fill, centred = request
+    stack, geometry, frames, how, options = request
     if how is None:
-        yield from assemble_frames(
-            stack,
-            geometry,
-            frames,
-            method=method.value,
-            fill=fill,
-            centred=centred,
-            progress=progress,
-        )
+        yield from assemble_frames(stack, geometry, frames, progress=progress, **options)
         return
     reduced = reduce_frames(stack, how, frames, progress=progress)
-    yield assemble_data(reduced, geometry, method=method.value, fill=fill, centred=centred)
+    yield assemble_data(reduced, geometry, **options)
 
 
 def _origin(request: _Request, arguments: Sequence[str]) -> Origin:

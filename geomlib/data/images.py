@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from geomlib.assembly import AssembledImage, assemble_data
 from geomlib.assembly.accumulators import How
-from geomlib.assembly.assemble import Method
 from geomlib.assembly.reduction import Reduction
 from geomlib.data.stack import CHUNK_BYTES, FrameStack
 from geomlib.geometry import Geometry
@@ -65,11 +64,9 @@ def assemble_frames(
     geometry: Geometry,
     frames: Sequence[int] | None = None,
     *,
-    method: Method = "snap",
-    fill: float | None = None,
-    centred: bool = False,
     max_bytes: int = CHUNK_BYTES,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Iterator[AssembledImage]:
     """Assemble frames a chunk at a time, in bounded memory.
 
@@ -81,12 +78,12 @@ def assemble_frames(
         Where the pixels are.
     frames : sequence of int, optional
         Which; default all.
-    method, fill, centred
-        As for `assemble_data`.
     max_bytes : int
         How much to read at a time.
     progress : callable, optional
         Called after each chunk with its number of frames.
+    **options
+        Options of `assemble_data` that are the same for all frames: `method`, `fill` ….
 
     Yields
     ------
@@ -95,8 +92,6 @@ def assemble_frames(
     """
     for numbers, data in stack.chunks(frames, max_bytes=max_bytes):
         present = stack.present(numbers)
-        yield assemble_data(
-            data, geometry, method=method, fill=fill, centred=centred, present=present
-        )
+        yield assemble_data(data, geometry, present=present, **options)
         if progress is not None:
             progress(len(numbers))

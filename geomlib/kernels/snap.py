@@ -216,22 +216,33 @@ def _fill_gaps(wanted, blank, gaps, image, image_steps, low, high):  # type: ign
 
 
 @kernel
+def _copy_some(  # type: ignore[no-untyped-def]
+    given, modules, steps, tiles, wanted, image, image_strides, frames, rows, together
+):
+    """Copy rows of some frames; ``image`` is where the first of these rows would begin."""
+    frame_out, row_out, column_out = image_strides
+    first, last = frames
+    low, high = rows
+    if together > 1:
+        count = (first, last - first)
+        _copy_frames(given, modules, steps, tiles, wanted, image, image_strides, count, low, high)
+        return
+    to = (row_out, column_out)
+    for frame in range(first, last):
+        start = image + (frame - first) * frame_out
+        _copy_tiles(given, modules, frame, steps, tiles, wanted, start, to, low, high)
+
+
+@kernel
 def _assemble_rows(  # type: ignore[no-untyped-def]
     given, modules, steps, tiles, wanted, image, image_strides, gaps, blank, frames, rows, together
 ):
-    """Fill rows of some frames; ``image`` is where the first of these rows would begin."""
     frame_out, row_out, column_out = image_strides
-    low, high = rows
-    to = (row_out, column_out)
-    for frame in range(frames[0], frames[1]):
-        _fill_gaps(wanted, blank, gaps, image + (frame - frames[0]) * frame_out, to, low, high)
-    if together > 1:
-        count = (frames[0], frames[1] - frames[0])
-        _copy_frames(given, modules, steps, tiles, wanted, image, image_strides, count, low, high)
-        return
-    for frame in range(frames[0], frames[1]):
-        start = image + (frame - frames[0]) * frame_out
-        _copy_tiles(given, modules, frame, steps, tiles, wanted, start, to, low, high)
+    for i in range(frames[1] - frames[0]):
+        start = image + i * frame_out
+        _fill_gaps(wanted, blank, gaps, start, (row_out, column_out), rows[0], rows[1])
+    to = (wanted, image, image_strides)
+    _copy_some(given, modules, steps, tiles, *to, frames, rows, together)
 
 
 @kernel
@@ -243,16 +254,17 @@ def _assemble_in_bands(  # type: ignore[no-untyped-def]
     size = wanted.itemsize
     row = width * size
     area = row * np.max(bands[1:] - bands[:-1])
-    for first in range(frames[0], frames[1], together):
-        count = min(together, frames[1] - first)
-        some = (first, first + count)
-        for b in range(len(bands) - 1):
-            low, high = bands[b], bands[b + 1]
-            _assemble_rows(
-                given, modules, steps, tiles, wanted, scratch, (area, row, size), gaps, blank, some,
-                (low, high), together,
-            )  # fmt: skip
-            for i in range(count):
+    for b in range(len(bands) - 1):
+        low, high = bands[b], bands[b + 1]
+        # No tile ever reaches into the gaps of a band: they are filled once for all frames.
+        for i in range(together):
+            _fill_gaps(wanted, blank, gaps, scratch + i * area, (row, size), low, high)
+        for first in range(frames[0], frames[1], together):
+            last = min(first + together, frames[1])
+            to = (wanted, scratch, (area, row, size))
+            some = (first, last)
+            _copy_some(given, modules, steps, tiles, *to, some, (low, high), together)
+            for i in range(last - first):
                 target = image + (first + i) * frame_out + low * row
                 stream(scratch + i * area, target, (high - low) * row)
     fence()
@@ -300,7 +312,7 @@ def assemble_in_bands(
     tiles: Tiles,
     image: NDArray,
     gaps: npt.NDArray[np.int64],
-    fill: Any,
+    blank: NDArray,
     frames: tuple[int, int],
     bands: npt.NDArray[np.int64],
     room: NDArray,
@@ -310,8 +322,10 @@ def assemble_in_bands(
 
     Parameters
     ----------
-    modules, tiles, gaps, fill, frames
+    modules, tiles, gaps, frames
         As in `assemble_rows`.
+    blank : ndarray of the dtype of the image, shape (x,)
+        The value of gaps, again and again.
     image : ndarray, shape (frames, y, x)
         The output, all of it; its rows follow each other without a space.
     bands : ndarray of int64
@@ -322,7 +336,6 @@ def assemble_in_bands(
         Frames in one scratch array: more than 1 where their numbers lie side by side in memory.
     """
     width = image.shape[-1]
-    blank = np.full(width, fill, image.dtype)
     source = (modules.like, modules.addresses, modules.steps, tiles)
     target = (np.empty(0, image.dtype), _address(image), (image.strides[0], width))
     rest = (gaps, _address(blank), bands, frames, together, _address(room))

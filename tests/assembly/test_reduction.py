@@ -409,3 +409,14 @@ def test_what_is_refused():
     other.add(np.zeros((2, 3)))
     with pytest.raises(GeometryError, match="cannot be merged"):
         reduction.merge(other)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_modules_that_are_in_no_frame_are_gaps(dtype):
+    geometry = geomlib.example_geometry("JUNGFRAU-1M")
+    data = np.full((3, *geometry.data_shape), 7, dtype=dtype)
+    there = np.array([[True, False], [True, False], [False, False]])
+    image = geomlib.assemble_data(data, geometry, reduce="max", present=there, fill=3)
+    back = geomlib.dismantle_image(image, geometry)
+    assert (back[0] == 7).all()
+    assert (back[1] == 3).all()

@@ -64,6 +64,32 @@ def test_nearest(tmp_path, small):
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), assembled(frames[0]))
 
 
+@pytest.mark.jit
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        (["--method", "split"], {"method": "split"}),
+        (
+            ["--method", "split", "--oversample", 2, "--values", "counts"],
+            {"method": "split", "oversample": 2, "values": "counts"},
+        ),
+        (["--binning", 3], {"binning": 3}),
+        (["--binning", 2, "--reduce", "max"], {"binning": 2, "reduce": "max"}),
+    ],
+)
+def test_true_shapes_and_binning(tmp_path, small, options, meant):
+    frames, command = small
+    assert run(*command, "-o", tmp_path / "a.npy", *options) == 0
+    expected = geomlib.assemble_data(frames, read_geometry(command[-1]), **meant)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), expected.data)
+    assert run(*command, "-o", tmp_path / "a.h5", *options) == 0
+    with h5py.File(tmp_path / "a.h5") as file:
+        x = file["entry/image/x"][()]
+        low, high, _, _ = expected.extent
+        assert x[0] == pytest.approx(low + expected.pixel_size[1] / 2, abs=1e-9)
+        assert x[-1] == pytest.approx(high - expected.pixel_size[1] / 2, abs=1e-9)
+
+
 def test_picture_of_one_frame(tmp_path, small, capsys):
     frames, command = small
     colours = ["--cmap", "gray", "--vmin", 0, "--vmax", 1000]

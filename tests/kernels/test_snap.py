@@ -70,7 +70,8 @@ def test_every_way_gives_the_same(seed, dtypes, layout):
     bands = np.zeros(shape, dtype=wanted)
     for cut in ([0, 13, 20], [20, top - 5, top]):
         room = np.empty((together, np.diff(cut).max(), shape[-1]), dtype=wanted)
-        work = (plan.gaps, fill, (0, 2), np.array(cut), room)
+        blank = np.full(shape[-1], fill)
+        work = (plan.gaps, blank, (0, 2), np.array(cut), room)
         snap.assemble_in_bands(modules, plan.tiles, bands, *work, together)
     np.testing.assert_array_equal(bands, expected)
 

@@ -1,0 +1,153 @@
+"""What a plain call of `assemble_data` worked out, kept for the next one of the same kind.
+
+For a single frame, looking at the arguments takes as long as the copying. Live previews ask for the
+same again and again: the same geometry and options, arrays of the same layout somewhere else.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.assembly.copiers import Bands, Span, TileCopier, make_copier
+from geomlib.assembly.image import AssembledImage
+from geomlib.assembly.inputs import Stack, frame_blocks
+from geomlib.assembly.memory import image_room
+from geomlib.assembly.plan import Plan
+from geomlib.assembly.run import Finish, Job
+from geomlib.geometry import Geometry
+
+NDArray = npt.NDArray[Any]
+#: So many kinds of calls are remembered.
+MOST = 16
+#: Of images up to this size: for larger ones it makes no difference.
+MOST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything but the arrays themselves.
+
+    Attributes
+    ----------
+    geometry : Geometry
+        Kept alive, since it is looked up by its identity.
+    plan : Plan
+        Of the images.
+    shape : tuple of int
+        Of the images, (…, y, x).
+    dtype : dtype
+        Of the images.
+    copier : TileCopier
+        For data that begins at address 0.
+    in_bands : bool
+        Which way the copier works.
+    cuts : list of ((int, int), ndarray)
+        Frames and bands of each piece of work.
+    """
+
+    geometry: Geometry
+    plan: Plan
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    copier: TileCopier
+    in_bands: bool
+    cuts: list[tuple[Span, Bands]]
+
+    def assemble(self, data: NDArray, out: NDArray | None) -> AssembledImage:
+        """Do what `assemble_data` does."""
+        image = image_room(self.shape, self.dtype) if out is None else out
+        start = data.__array_interface__["data"][0]
+        copier = self.copier.elsewhere(self.copier.modules.addresses + start)
+        work = copier.copy_in_bands if self.in_bands else copier.copy_rows
+        target = image.reshape(-1, *self.shape[-2:])
+        for frames, bands in self.cuts:
+            work(target, frames, bands)
+        grid = self.plan.grid
+        return AssembledImage(image, np.array(grid.centre), grid.pixel_size, self.geometry)
+
+
+#: Options of `assemble_data` that make a call another kind of call; and those that make it no plain
+#: one.
+_PLAIN = (
+    "method", "axes", "dtype", "fill", "centred", "binning_mode", "values", "oversample",
+    "pixel_size", "threads",
+)  # fmt: skip
+_NOT_PLAIN = (
+    "mask", "mask_bits", "dark", "gain", "present", "reduce", "region", "binning", "distance",
+    "plan",
+)  # fmt: skip
+
+_known: OrderedDict[Hashable, Prepared] = OrderedDict()
+
+
+def kind_of_call(given: dict[str, Any]) -> Hashable | None:
+    """Return what two calls must have in common to be of the same kind.
+
+    Parameters
+    ----------
+    given : dict
+        All arguments of `assemble_data`, by name.
+
+    Returns
+    -------
+    tuple or None
+        None for a call that is not plain: whose data is no array, or treated, reduced, or binned.
+    """
+    data, out = given["data"], given["out"]
+    if type(data) is not np.ndarray or not (out is None or type(out) is np.ndarray):
+        return None
+    for name in _NOT_PLAIN:
+        if given[name] is not None:
+            return None
+    array = None
+    if out is not None:
+        array = (out.shape, out.strides, out.dtype, out.flags.writeable, out.flags.aligned)
+    layout = (data.shape, data.strides, data.dtype, data.flags.aligned)
+    kind = (id(given["geometry"]), layout, array, *[given[name] for name in _PLAIN])
+    try:
+        hash(kind)
+    except TypeError:
+        return None
+    return kind
+
+
+def recall(kind: Hashable | None) -> Prepared | None:
+    """Return what is known about a kind of call."""
+    return None if kind is None else _known.get(kind)
+
+
+def remember(
+    kind: Hashable,
+    geometry: Geometry,
+    plan: Plan,
+    data: Any,
+    stack: Stack,
+    image: NDArray,
+    finish: Finish,
+) -> None:
+    """Keep what one thread needs to know for the next call of this kind, if it is a plain one."""
+    ((part, numbers), *more) = stack.parts
+    blocks = list(frame_blocks(stack.frames, image, part)) if not more else []
+    plain = len(blocks) == 1 and image.flags.c_contiguous and stack.dtype.kind != "c"
+    if not plain or image.nbytes > MOST_BYTES or not np.may_share_memory(part, data):
+        return
+    target, frames = blocks[0]
+    job = Job(plan, [(frames, numbers)], target, finish, 1)
+    copier = make_copier(plan, job.parts, numbers, image.dtype, finish.fill)
+    if not isinstance(copier, TileCopier) or not copier.compiled:
+        return
+    work, cuts = job.plain_work(copier, (0, len(target)))
+    start = data.__array_interface__["data"][0]
+    template = copier.elsewhere(copier.modules.addresses - start)
+    # The arrays of this call are not to be kept alive.
+    template.modules = template.modules._replace(parts=())
+    in_bands = work.func == copier.copy_in_bands
+    _known[kind] = Prepared(geometry, plan, image.shape, image.dtype, template, in_bands, cuts)
+    while len(_known) > MOST:
+        _known.popitem(last=False)
