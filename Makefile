@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := geomlib tests benchmarks geometries docs
+BENCHMARKS := assemble stream fused reduce split scaling first_use memory read_crystfel
 
-.PHONY: demo test test-nojit check lint types format bench geometries pictures clean
+.PHONY: demo test test-slow test-nojit check lint types format bench bench-full geometries pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -24,7 +25,11 @@ demo: $(RUN_STAMP)
 	$(BIN)/geomlib demo
 
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+
+# What compiles many more versions of the loops: before a release, or a change of the kernels.
+test-slow: $(DEV_STAMP)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 test-nojit: $(DEV_STAMP)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit'
@@ -43,8 +48,11 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 bench: $(DEV_STAMP)
-	$(BIN)/python -m benchmarks.read_crystfel
-	$(BIN)/python -m benchmarks.assemble --quick
+	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+
+# Some ten minutes, 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
+bench-full: $(DEV_STAMP)
+	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 geometries: $(RUN_STAMP)
 	$(BIN)/python -m geometries.write

@@ -1,6 +1,6 @@
 """How long reading a .geom file takes, against cfelpyutils, for growing numbers of panels.
 
-    python -m benchmarks.read_crystfel [FILE]
+    python -m benchmarks.read_crystfel [--quick] [FILE ...]
 
 Each side reads the same file in turn, so that both see the same machine; medians. Both on one
 thread. Ours gives a Geometry with its detector recognised, theirs the parsed dictionaries.
@@ -8,7 +8,7 @@ thread. Ours gives a Geometry with its detector recognised, theirs the parsed di
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import warnings
 from functools import partial
@@ -57,12 +57,17 @@ def synthetic(n_panels: int) -> str:
 def main() -> None:
     from cfelpyutils.geometry import load_crystfel_geometry
 
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    arguments = parser.parse_args()
+    rounds = 5 if arguments.quick else ROUNDS
     print(describe_machine())
     print("1 thread each; ratio: geomlib / cfelpyutils")
     print(f"{'file':<44}{'panels':>7}{'kB':>7}{'geomlib':>11}{'cfelpyutils':>13}{'ratio':>8}")
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(argument) for argument in sys.argv[1:]]
+        files = list(arguments.files)
         if not files and SHARED.is_dir():
             files.append(SHARED / REAL_FILE)
         for n_panels in (128, 256, 1024):
@@ -74,7 +79,7 @@ def main() -> None:
                 "geomlib": partial(read_crystfel, file),
                 "cfelpyutils": partial(load_crystfel_geometry, str(file)),
             }
-            ours, theirs = (1e3 * seconds for seconds in medians(todo, ROUNDS).values())
+            ours, theirs = (1e3 * seconds for seconds in medians(todo, rounds).values())
             print(
                 f"{file.name[:42]:<44}{panels:>7}{file.stat().st_size / 1e3:>7.0f}"
                 f"{ours:>8.2f} ms{theirs:>10.2f} ms{ours / theirs:>8.2f}"

@@ -12,22 +12,15 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
 from collections.abc import Callable
 
 import numpy as np
 
 import geomlib
-from benchmarks.assemble import extra_geom_geometry
-from benchmarks.timing import describe_machine, medians
+from benchmarks.peers import extra_geom_geometry
+from benchmarks.timing import describe_machine, medians, seconds
 
 HOWS = ("mean", "sum", "max", "min", "std")
-
-
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def tables(name: str, frames: int, dtype: str, repeats: int) -> None:

@@ -49,10 +49,10 @@ def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     Raises
     ------
     GeometryError
-        If it is none; numbers such as 2.0 are not.
+        If it is none; numbers such as 2.0 are not, nor are booleans.
     """
     try:
-        found = index(value)
+        found = low - 1 if isinstance(value, bool) else index(value)
     except TypeError:
         found = low - 1
     if found < low or (high is not None and found > high):
@@ -72,7 +72,7 @@ def integers(
         If there are not `count` of them, or one is none.
     """
     try:
-        found = tuple(map(index, values))
+        found = tuple(low - 1 if isinstance(value, bool) else index(value) for value in values)
     except TypeError:
         found = (low - 1,)
     in_range = not found or (min(found) >= low and (high is None or max(found) <= high))

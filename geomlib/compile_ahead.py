@@ -19,10 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib import checks
-from geomlib.assembly import assemble_data, dismantle_image, output_array
+from geomlib.assembly import assemble_data, dismantle_image
 from geomlib.assembly.accumulators import How
 from geomlib.assembly.fill import check_dtype
-from geomlib.assembly.masks import dismantle_mask
 from geomlib.assembly.treatment import mean_dtype
 from geomlib.detectors import generic
 from geomlib.errors import GeometryError
@@ -117,15 +116,25 @@ def steps(
     """
     from numba import config
 
-    wanted = tuple(_PARTS) if parts is None else (parts,) if isinstance(parts, str) else parts
+    wanted = _several(tuple(_PARTS) if parts is None else parts, "parts")
     for part in wanted:
-        if part not in _PARTS:
+        if not isinstance(part, str) or part not in _PARTS:
             raise GeometryError(f"parts must be of {', '.join(_PARTS)}, not {checks.shown(part)}")
-    kinds = list(dict.fromkeys(_real(dtype) for dtype in (USUAL if dtypes is None else dtypes)))
+    given = _several(USUAL if dtypes is None else dtypes, "dtypes")
+    kinds = list(dict.fromkeys(_real(dtype) for dtype in given))
     if config.DISABLE_JIT:
         return []
     geometry = _small_geometry()
     return [step for part in wanted for step in _PARTS[part](geometry, kinds)]
+
+
+def _several(given: Any, name: str) -> tuple[Any, ...]:
+    """Return a sequence, or the one text, as a tuple."""
+    if isinstance(given, str):
+        return (given,)
+    if not isinstance(given, Sequence):
+        raise GeometryError(f"{name} must be a sequence, not {checks.shown(given)}")
+    return tuple(given)
 
 
 def _real(dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -158,15 +167,19 @@ def _image_dtypes(given: np.dtype[Any]) -> list[np.dtype[Any]]:
 def _assemble(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step]:
     from geomlib.kernels.bands import stream_rows
 
-    call = partial(assemble_data, geometry=geometry, threads=1)
     for given in dtypes:
-        frames = _frames(geometry, given)
         for wanted in _image_dtypes(given):
-            yield partial(call, frames, dtype=wanted)
-            # The way into large images, whatever their order.
-            yield partial(call, _in_stream_order(frames), axes="stream", dtype=wanted)
+            yield from _copies(geometry, given, wanted)
     row = np.zeros((2, 8), np.float32)
     yield partial(stream_rows, row, row.copy())
+
+
+def _copies(geometry: Geometry, given: npt.DTypeLike, wanted: npt.DTypeLike) -> Iterator[Step]:
+    frames = _frames(geometry, given)
+    yield partial(assemble_data, frames, geometry, dtype=wanted, threads=1)
+    # The way into large images, whatever the order of their data.
+    stream = _in_stream_order(frames)
+    yield partial(assemble_data, stream, geometry, axes="stream", dtype=wanted, threads=1)
 
 
 def _treat(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step]:
@@ -181,8 +194,8 @@ def _treat(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step
             for gain in (None, scale[0], scale):
                 yield partial(call, dark=dark, gain=gain)
         yield partial(call, binning=2)
-    drawn = np.zeros(output_array(geometry).shape, np.bool_)
-    yield partial(dismantle_mask, drawn, geometry, threads=1)
+    # Masks go both ways.
+    yield from _copies(geometry, np.bool_, np.bool_)
 
 
 def _reduce(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step]:
@@ -190,8 +203,9 @@ def _reduce(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Ste
         frames = _frames(geometry, given)
         scale = _frames(geometry, mean_dtype(given))[0]
         masks = [_frames(geometry, kind) for kind in MASKS]
-        # The sum has the loop of the mean, but is assembled in a wider dtype.
-        yield partial(assemble_data, frames, geometry, reduce="sum", threads=1)
+        # Results are assembled: extremes in the dtype of the data, means, sums.
+        for kind in dict.fromkeys([given, mean_dtype(given), np.dtype(np.float64)]):
+            yield from _copies(geometry, kind, kind)
         for how in REDUCTIONS:
             call = partial(assemble_data, geometry=geometry, reduce=how, threads=1)
             yield partial(call, frames)

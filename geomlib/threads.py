@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from numbers import Real
 from typing import TypeVar
 
 from geomlib.errors import GeometryError
@@ -48,8 +50,10 @@ def check_threads(threads: int | str | None, name: str = "threads") -> int:
     if threads is None:
         return default_threads()
     try:
-        number = int(threads)
-    except (TypeError, ValueError):
+        # Booleans are numbers to Python.
+        plain = isinstance(threads, str | Real) and not isinstance(threads, bool)
+        number = int(threads) if plain else 0
+    except (TypeError, ValueError, OverflowError):
         number = 0
     if number < 1 or (not isinstance(threads, str) and number != threads):
         raise GeometryError(f"{name} must be a whole number of at least 1, not {threads!r}")
@@ -59,7 +63,8 @@ def check_threads(threads: int | str | None, name: str = "threads") -> int:
 def run_pieces(pieces: Iterable[Callable[[], None]], threads: int) -> None:
     """Call every piece once and return when all are done; the first exception is raised.
 
-    With ``threads=1``, or a single piece, everything runs in the calling thread.
+    After an exception no further piece is started. With ``threads=1``, or a single piece, or where
+    no thread can be started, everything runs in the calling thread.
     """
     work = list(pieces)
     if threads == 1 or len(work) <= 1:
@@ -71,15 +76,28 @@ def run_pieces(pieces: Iterable[Callable[[], None]], threads: int) -> None:
     queue_lock = threading.Lock()
 
     def drain() -> None:
+        nonlocal queue
         while True:
             with queue_lock:
                 piece = next(queue, None)
             if piece is None:
                 return
-            piece()
+            try:
+                piece()
+            except BaseException:
+                with queue_lock:
+                    queue = iter(())
+                raise
 
-    helpers = [executor.submit(drain) for _ in range(min(threads, len(work)) - 1)]
+    # A future of our own for each helper, known before it is handed over: the executor may keep
+    # what it fails to start a thread for, and pass it to another thread later.
+    helpers: list[Future[None]] = []
     try:
+        # The interpreter starts no threads while it shuts down, nor a system that has too many.
+        with suppress(RuntimeError):
+            for _ in range(min(threads, len(work)) - 1):
+                helpers.append(Future())
+                executor.submit(_help, helpers[-1], drain)
         drain()
         # Helpers that found no free thread have nothing left to do: do not wait for them, or a
         # small call would wait for the long one that keeps the threads busy.
@@ -95,19 +113,36 @@ def run_pieces(pieces: Iterable[Callable[[], None]], threads: int) -> None:
         helper.result()
 
 
+def _help(task: Future[None], work: Callable[[], None]) -> None:
+    """Work, in a thread of the pool, unless the task was cancelled."""
+    if not task.set_running_or_notify_cancel():
+        return
+    try:
+        work()
+    except BaseException as error:
+        task.set_exception(error)
+    else:
+        task.set_result(None)
+
+
 def read_ahead(
     read: Callable[[Item], Result], items: Sequence[Item], threads: int
 ) -> Generator[Result, None, None]:
     """Yield ``read(item)`` for each item in turn; the next is read while the caller uses one.
 
-    With ``threads=1``, or a single item, everything runs in the calling thread.
+    With ``threads=1``, or a single item, or where no thread can be started, everything runs in the
+    calling thread.
     """
     if threads == 1 or len(items) <= 1:
         yield from map(read, items)
         return
     reader = ThreadPoolExecutor(1, thread_name_prefix="geomlib-read")
     try:
-        coming = reader.submit(read, items[0])
+        try:
+            coming = reader.submit(read, items[0])
+        except RuntimeError:
+            yield from map(read, items)
+            return
         for item in items[1:]:
             done = coming.result()
             coming = reader.submit(read, item)

@@ -30,12 +30,12 @@ def test_whole_numbers():
     assert checks.integer("x", np.int16(3), 0) == 3
     assert checks.integers("x", np.arange(3), 0, 2) == (0, 1, 2)
     assert checks.integers("x", (), 0, 2) == ()
-    for value in (2.0, "2", None, -1, 3):
+    for value in (2.0, "2", None, True, -1, 3):
         with pytest.raises(GeometryError, match=r"x must be a whole number, from 0 to 2, not"):
             checks.integer("x", value, 0, 2)
     with pytest.raises(GeometryError, match="at least 1, not 0"):
         checks.integer("x", 0, 1)
-    for values in ([2.0], "01", None, 2, [-1], [0, 3]):
+    for values in ([2.0], "01", None, 2, [True], [-1], [0, 3]):
         with pytest.raises(GeometryError, match=r"x must be whole numbers, from 0 to 2, not"):
             checks.integers("x", values, 0, 2)
     with pytest.raises(GeometryError, match=r"x must be 2 whole numbers, at least 0, not \(1,\)"):

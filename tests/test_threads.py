@@ -1,5 +1,6 @@
 import os
 import threading
+import time
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_default_is_the_affinity(monkeypatch):
         threads.default_threads()
 
 
-@pytest.mark.parametrize("bad", [0, -1, 1.5, "two"])
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "two", True, float("inf"), float("nan"), [2], 2j])
 def test_bad_number(bad):
     with pytest.raises(GeometryError, match="threads must be a whole number of at least 1"):
         threads.check_threads(bad)
@@ -48,6 +49,67 @@ def test_an_exception_is_raised_and_nothing_runs_afterwards(count):
     before = len(done)
     threads.run_pieces([lambda: None] * 8, count)
     assert len(done) == before
+
+
+def test_after_a_failure_in_a_helper_no_piece_is_started():
+    caller, failed, done = threading.get_ident(), threading.Event(), []
+
+    def piece():
+        if threading.get_ident() == caller:
+            # The helper fails while the caller is at its first piece.
+            assert failed.wait(60)
+            done.append(1)
+        else:
+            failed.set()
+            raise KeyError("no")
+
+    def late():
+        # By then the queue is empty, or this runs 200 times.
+        time.sleep(0.005)
+        done.append(1)
+
+    with pytest.raises(KeyError):
+        threads.run_pieces([piece, piece, *[late] * 200], 2)
+    assert len(done) < 50
+
+
+def test_without_new_threads_the_caller_does_all(monkeypatch):
+    def submit(*_):
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    done = []
+    monkeypatch.setattr(threads.ThreadPoolExecutor, "submit", submit)
+    threads.run_pieces([lambda i=i: done.append(i) for i in range(9)], 4)
+    assert done == list(range(9))
+    assert list(threads.read_ahead(abs, [-1, -2, -3], 4)) == [1, 2, 3]
+
+
+def test_a_helper_that_comes_late_does_nothing(monkeypatch):
+    kept, done = [], []
+
+    def submit(_, *task):
+        # What an executor does when it fails to start a thread: the task stays in its queue.
+        kept.append(task)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads.ThreadPoolExecutor, "submit", submit)
+
+    def first():
+        # Another thread of the pool takes it up meanwhile, and is waited for.
+        function, *arguments = kept[0]
+        late.append(threading.Thread(target=function, args=arguments))
+        late[0].start()
+
+    late = []
+    threads.run_pieces([first, *[lambda: (time.sleep(0.01), done.append(1))] * 8], 4)
+    assert len(done) == 8
+    late[0].join()
+    done.clear()
+    kept.clear()
+    threads.run_pieces([lambda: done.append(1)] * 8, 4)
+    function, *arguments = kept[0]
+    function(*arguments)
+    assert len(done) == 8
 
 
 def test_works_from_many_threads_at_once():

@@ -6,16 +6,34 @@ The loops that fill the accumulators are in `geomlib.kernels.reduce`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.assembly.treatment import mean_dtype
+from geomlib.errors import GeometryError
 
 How = Literal["mean", "sum", "max", "min", "std"]
 NDArray = npt.NDArray[Any]
 State = dict[str, NDArray]
+
+
+def check_how(how: object) -> How:
+    """Return a way to reduce.
+
+    Raises
+    ------
+    GeometryError
+        If it is none.
+    """
+    names = get_args(How)
+    if not isinstance(how, str) or how not in names:
+        raise GeometryError(
+            f"reduce must be one of {', '.join(names)} or None, not {checks.shown(how)}"
+        )
+    return cast("How", how)
 
 
 def new_state(how: How, shape: tuple[int, ...], dtype: np.dtype[Any]) -> State:
@@ -31,7 +49,9 @@ def new_state(how: How, shape: tuple[int, ...], dtype: np.dtype[Any]) -> State:
         return {"best": np.full(shape, worst, dtype=kind), "count": count}
     if how == "std":
         return {name: np.zeros(shape) for name in ("origin", "first", "second")} | {"count": count}
-    return {"total": np.zeros(shape, np.float64 if dtype.kind == "f" else np.int64), "count": count}
+    # The sum of 64-bit integers may not fit in 64 bits, though their mean does.
+    floating = dtype.kind == "f" or (how == "mean" and dtype.itemsize == 8)
+    return {"total": np.zeros(shape, np.float64 if floating else np.int64), "count": count}
 
 
 def merged(how: How, a: State, b: State) -> State:
@@ -71,7 +91,8 @@ def _total(state: State, dtype: np.dtype[Any]) -> NDArray:
 
 def _mean(state: State, dtype: np.dtype[Any]) -> NDArray:
     total = state["total"]
-    mean: NDArray = (total.view(np.uint64) if dtype.kind == "u" else total) / state["count"]
+    whole = dtype.kind == "u" and total.dtype.kind != "f"
+    mean: NDArray = (total.view(np.uint64) if whole else total) / state["count"]
     return mean
 
 

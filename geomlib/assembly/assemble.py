@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from geomlib import checks
-from geomlib.assembly.accumulators import How
-from geomlib.assembly.fill import check_cast, check_dtype, fill_value
+from geomlib.assembly.accumulators import How, check_how
+from geomlib.assembly.fill import check_cast, check_dtype, check_no_mask, check_shape, fill_value
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Axes, Stack, as_stack
+from geomlib.assembly.inputs import check_geometry as check_geometry
 from geomlib.assembly.memory import image_room
 from geomlib.assembly.options import Window, binned_grid, crop_plan
 from geomlib.assembly.plan import Grid, Plan, make_plan
 from geomlib.assembly.prepared import kind_of_call, recall, remember
-from geomlib.assembly.reduction import mean_dtype, reduce_stack
+from geomlib.assembly.reduction import mean_dtype, reduce_stack, without_value
 from geomlib.assembly.run import Finish, run_plan
 from geomlib.assembly.sources import is_lazy
 from geomlib.assembly.split import SplitPlan, Values, check_plan, run_split, split_plan
-from geomlib.assembly.treatment import check_treatment
+from geomlib.assembly.treatment import Treatment, check_treatment
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 from geomlib.threads import check_threads
@@ -84,13 +84,17 @@ def assemble_data(
         Data has the axes (…, module, fs, ss, pulse), as live streams send it; the frames come out
         as (…, pulse).
     out : ndarray or dataset, optional
-        Where to write, shape (…, y, x), all of it; see `output_array`.
+        Where to write, shape (…, y, x), or (y, x) with `reduce`; all of it; see `output_array`.
     dtype : dtype, optional
         Of the image; default: that of `out`, else of the data, or of the result where numbers are
-        worked out (`dark`, `gain`, `reduce`, `binning`, ``"split"``).
+        worked out (`dark`, `gain`, `reduce`, `binning`, ``"split"``): a sum is float64 or of 64-bit
+        integers, a maximum or minimum as the data; others are float32 for data of float32 or up
+        to 16 bits, else float64. `dark` and `gain` are worked out in the wider of this default and
+        `dtype`.
     fill : float, optional
         Value of gaps, missing modules and masked pixels; default NaN, or 0 where the image holds
-        integers.
+        integers. NaN in `data`, `dark` or `gain` stays NaN with ``"snap"`` and ``"nearest"``; with
+        `reduce`, `binning` and ``"split"``, which leave it out, what has no value at all is filled.
     mask : array_like of bool or integers, optional
         True, or any of the bits, for pixels to leave out; as `dark` and `gain` it broadcasts to the
         data: (modules, ss, fs), or one for each frame.
@@ -102,7 +106,8 @@ def assemble_data(
         Which modules are there, shape (modules,) or (…, modules).
     reduce : {"mean", "sum", "max", "min", "std"}, optional
         Reduce all leading axes before assembling; NaN, masked pixels and missing modules do not
-        count.
+        count. A sum of 64-bit integers that does not fit in 64 bits wraps around; give ``dark=0``
+        for one in float64.
     centred : bool
         Make the image larger so that the origin of the lab lies in its middle.
     region : (slice, slice), optional
@@ -153,41 +158,32 @@ def assemble_data(
     if known is not None:
         return known.assemble(np.asarray(data), out)
     check_geometry(geometry, "assemble_data(data, geometry)")
+    how = _check_options(given)
     if is_lazy(data, out):
         from geomlib.assembly.lazy import assemble_lazily
 
         options = {name: given[name] for name in given if name not in ("data", "geometry", "out")}
         return assemble_lazily(data, geometry, out, options)
     grid_options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
-    how, whole = _make_plan(geometry, method, centred, plan, grid_options)
+    whole = _make_plan(geometry, how, centred, plan, grid_options, threads)
     stack = as_stack(data, geometry.detector, axes)
     kind = _given_dtype(out, dtype)
     treatment = check_treatment(
-        stack.frames, geometry.detector, stack.dtype if kind is None else kind,
+        stack.frames, geometry.detector, stack.dtype, wanted=kind,
         mask=mask, mask_bits=mask_bits, dark=dark, gain=gain, present=present,
     )  # fmt: skip
     if reduce is not None:
-        stack, treatment = reduce_stack(stack, reduce, treatment, threads), None
-    scaled = treatment is not None and not (treatment.dark is None and treatment.gain is None)
-    wanted = _image_dtype(stack, kind, scaled or binning is not None or how == "split")
+        stack = reduce_stack(stack, reduce, treatment, threads)
+        treatment = None if fill is None else without_value(stack, geometry.detector)
+    wanted = _image_dtype(stack, kind, _floating(how, binning, treatment), given)
     value = fill_value(fill, wanted)
-    if reduce is not None and fill is not None:
-        stack = _without_nan(stack, fill)
-    if binning is not None and how == "split":
-        raise GeometryError("binning cannot be given with method='split': choose its pixel_size")
-    if binning_mode not in ("mean", "sum"):
-        shown = checks.shown(binning_mode)
-        raise GeometryError(f"binning_mode must be 'mean' or 'sum', not {shown}")
     used = whole if region is None else crop_plan(whole, region)
     grid = used.grid if binning is None else binned_grid(used.grid, binning)
-    image = _room(out, (*stack.frames, *grid.shape), wanted)
+    image = _room(out, (*stack.frames, *grid.shape), wanted, reduce is not None)
     workers = choose_threads(threads, stack.frames, used.grid, wanted)
     if isinstance(used, SplitPlan):
         run_split(used, stack, treatment, image, values, fill, workers)
     else:
-        if values != "intensity":
-            shown = checks.shown(values)
-            raise GeometryError(f"values={shown} goes with method='split', not {how!r}")
         finish = Finish(value, binning or 1, binning_mode == "mean")
         shape = geometry.data_shape
         run_plan(used, shape, stack, image, finish, workers, treatment)
@@ -232,30 +228,13 @@ def output_array(
         If an argument does not fit.
     """
     check_geometry(geometry, "output_array(geometry, frames_shape)")
-    given = (frames_shape,) if isinstance(frames_shape, (int, np.integer)) else frames_shape
-    shape = tuple(given) if isinstance(given, (tuple, list)) else (None,)
-    if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
-        raise GeometryError(
-            f"frames_shape must be a number of frames, or a tuple of numbers, not {frames_shape!r}"
-        )
+    single = isinstance(frames_shape, int | np.integer)
+    shape = checks.integers("frames_shape", (frames_shape,) if single else frames_shape, 0)
     kind = check_dtype(dtype, "dtype")
     options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
-    grid = _make_plan(geometry, method, centred, None, options)[1].grid
+    how = _check_image(method, centred, None, options)
+    grid = _make_plan(geometry, how, centred, None, options).grid
     return np.full((*shape, *grid.shape), fill_value(fill, kind), dtype=kind)
-
-
-def check_geometry(geometry: object, call: str) -> None:
-    """Refuse what is not a geometry.
-
-    Raises
-    ------
-    GeometryError
-        The message shows how the function is called.
-    """
-    if not isinstance(geometry, Geometry):
-        raise GeometryError(
-            f"geometry must be a Geometry, not {type(geometry).__name__}: the order is {call}"
-        )
 
 
 def choose_threads(
@@ -267,33 +246,71 @@ def choose_threads(
     return 1 if threads is None and n_bytes < SERIAL_BYTES else workers
 
 
+def _check_options(given: Mapping[str, Any]) -> Method:
+    """Check what can be checked without the data; returns the method, which a plan implies."""
+    grid_options = {name: given[name] for name in ("pixel_size", "oversample", "distance")}
+    how = _check_image(given["method"], given["centred"], given["plan"], grid_options)
+    values, mode = given["values"], given["binning_mode"]
+    if not isinstance(values, str) or values not in get_args(Values):
+        raise GeometryError(f"values must be 'intensity' or 'counts', not {checks.shown(values)}")
+    if values != "intensity" and how != "split":
+        raise GeometryError(f"values={values!r} goes with method='split', not {how!r}")
+    if not isinstance(mode, str) or mode not in ("mean", "sum"):
+        raise GeometryError(f"binning_mode must be 'mean' or 'sum', not {checks.shown(mode)}")
+    if given["binning"] is not None:
+        checks.integer("binning", given["binning"], 1)
+        if how == "split":
+            raise GeometryError(
+                "binning cannot be given with method='split': choose its pixel_size"
+            )
+    if given["reduce"] is not None:
+        check_how(given["reduce"])
+    if given["dtype"] is not None:
+        check_dtype(given["dtype"], "dtype")
+    check_no_mask(given["out"])
+    check_threads(given["threads"])
+    return how
+
+
+def _check_image(
+    method: object, centred: object, plan: SplitPlan | None, options: Mapping[str, Any]
+) -> Method:
+    """Check which image is asked for; returns the method, which a plan implies."""
+    if not isinstance(method, str) or method not in get_args(Method):
+        raise GeometryError(
+            f"method must be 'snap', 'nearest' or 'split', not {checks.shown(method)}"
+        )
+    checks.flag("centred", centred)
+    plain = checks.integer("oversample", options["oversample"], 1) == 1
+    special = [name for name in ("pixel_size", "distance") if options[name] is not None]
+    special += [] if plain else ["oversample"]
+    if plan is not None:
+        if special or centred or method == "nearest":
+            raise GeometryError(
+                "plan says how the image is made: give it without centred, pixel_size, oversample "
+                "and distance, and with method='split'"
+            )
+        return "split"
+    if method != "split" and special:
+        raise GeometryError(f"{special[0]} goes with method='split', not {method!r}")
+    return cast("Method", method)
+
+
 def _make_plan(
     geometry: Geometry,
     method: Method,
     centred: bool,
     plan: SplitPlan | None,
     options: dict[str, Any],
-) -> tuple[Method, Plan | SplitPlan]:
-    """Return the method, which a plan implies, and the plan of the whole image."""
-    plain = options == {"pixel_size": None, "oversample": 1, "distance": None}
+    threads: int | None = None,
+) -> Plan | SplitPlan:
+    """Return the plan of the whole image, for checked options."""
     if plan is not None:
-        if not plain or centred or method == "nearest":
-            raise GeometryError(
-                "plan says how the image is made: give it without centred, pixel_size, oversample "
-                "and distance, and with method='split'"
-            )
         check_plan(plan, geometry)
-        return "split", plan
+        return plan
     if method == "split":
-        return method, split_plan(geometry, centred=centred, **options)
-    if method not in ("snap", "nearest"):
-        raise GeometryError(
-            f"method must be 'snap', 'nearest' or 'split', not {checks.shown(method)}"
-        )
-    if not plain:
-        name = next(n for n, v in options.items() if v != (1 if n == "oversample" else None))
-        raise GeometryError(f"{name} goes with method='split', not {method!r}")
-    return method, make_plan(geometry, method, bool(centred))
+        return split_plan(geometry, centred=centred, threads=threads, **options)
+    return make_plan(geometry, method, bool(centred))
 
 
 def _given_dtype(out: NDArray | None, dtype: npt.DTypeLike | None) -> np.dtype[Any] | None:
@@ -312,40 +329,39 @@ def _given_dtype(out: NDArray | None, dtype: npt.DTypeLike | None) -> np.dtype[A
     return check_dtype(out.dtype, "out")
 
 
-def _image_dtype(stack: Stack, given: np.dtype[Any] | None, floating: bool) -> np.dtype[Any]:
+def _floating(how: Method, binning: int | None, treatment: Treatment | None) -> str:
+    """Say which options make an image floating; "" if none does."""
+    reasons = {
+        "method='split'": how == "split",
+        f"binning={binning}": binning is not None,
+        "dark": treatment is not None and treatment.dark is not None,
+        "gain": treatment is not None and treatment.gain is not None,
+    }
+    return " and ".join(reason for reason, given in reasons.items() if given)
+
+
+def _image_dtype(
+    stack: Stack, kind: np.dtype[Any] | None, floating: str, given: Mapping[str, Any]
+) -> np.dtype[Any]:
     """Dtype of the image, which is floating where numbers are worked out."""
+    name = "dtype" if given["out"] is None else "out"
     if not floating:
-        wanted = stack.dtype if given is None else given
-        check_cast(stack.dtype, wanted)
+        wanted = stack.dtype if kind is None else kind
+        check_cast(stack.dtype, wanted, name)
         return wanted
-    wanted = mean_dtype(stack.dtype) if given is None else given
+    wanted = mean_dtype(stack.dtype) if kind is None else kind
     if wanted.kind != "f" or stack.dtype.kind == "c":
-        raise GeometryError(
-            "images that are binned, split or scaled are of real floating numbers, not "
-            f"{wanted if wanted.kind != 'f' else stack.dtype}"
-        )
+        found = f"{wanted}, as {name} says" if wanted.kind != "f" else f"{stack.dtype}, as data is"
+        raise GeometryError(f"with {floating} images are of real floating numbers, not {found}")
     return wanted
 
 
-def _without_nan(stack: Stack, fill: float) -> Stack:
-    """Put the fill value where a reduction found not a single number."""
-    if stack.dtype.kind != "f":
-        return stack
-    parts = tuple(
-        (np.where(np.isnan(data), data.dtype.type(fill), data), numbers)
-        for data, numbers in stack.parts
-    )
-    return replace(stack, parts=parts)
-
-
-def _room(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
+def _room(
+    out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any], reduced: bool
+) -> NDArray:
     if out is None:
         return image_room(shape, dtype)
-    if out.shape != shape:
-        raise GeometryError(
-            f"out must be an array of shape {shape}, not shape {out.shape}; "
-            "output_array(geometry, frames_shape, dtype) makes one"
-        )
+    check_shape(out, shape, reduced)
     if not out.flags.writeable:
         raise GeometryError("out is read-only")
     return out

@@ -29,18 +29,33 @@ Parts = Sequence[tuple[NDArray, tuple[int, ...]]]
 TOGETHER = 64
 
 
-@lru_cache(maxsize=64)
 def part_of_plan(plan: Plan, modules: tuple[int, ...], module_size: int) -> Plan:
     """Return a plan for data in which only some modules are there."""
     if isinstance(plan, SnapPlan):
-        tiles = plan.tiles[np.isin(plan.tiles[:, snap.MODULE], modules)]
-        if len(tiles) == len(plan.tiles):
-            return plan
-        return SnapPlan(plan.grid, tiles, uncovered(plan.grid.shape, tiles))
-    here = np.isin(plan.table // module_size, modules) & (plan.table >= 0)
+        return _some_tiles(plan, modules)
+    numbers = _modules_shown(plan, module_size)
+    there = np.zeros(1 + max(int(numbers.max(initial=0)), *modules), dtype=np.bool_)
+    there[list(modules)] = True
+    here = (plan.table >= 0) & there[numbers]
     if (here == (plan.table >= 0)).all():
         return plan
-    return NearestPlan(plan.grid, np.where(here, plan.table, -1).astype(np.int32))
+    return NearestPlan(plan.grid, np.where(here, plan.table, np.int32(-1)))
+
+
+@lru_cache(maxsize=64)
+def _some_tiles(plan: SnapPlan, modules: tuple[int, ...]) -> SnapPlan:
+    tiles = plan.tiles[np.isin(plan.tiles[:, snap.MODULE], modules)]
+    if len(tiles) == len(plan.tiles):
+        return plan
+    tiles.flags.writeable = False
+    return SnapPlan(plan.grid, tiles, uncovered(plan.grid.shape, tiles))
+
+
+# Two bytes a pixel. The tables themselves are not kept: there is one for each set of modules.
+@lru_cache(maxsize=4)
+def _modules_shown(plan: NearestPlan, module_size: int) -> npt.NDArray[np.int16]:
+    """Return the number of the module that each image pixel shows; 0 also for none."""
+    return (np.maximum(plan.table, 0) // module_size).astype(np.int16)
 
 
 def make_copier(
@@ -158,6 +173,10 @@ class TableCopier(_Copier):
         self, plan: NearestPlan, parts: Parts, view: Callable[[NDArray], NDArray], fill: Any
     ) -> None:
         self.table, self.parts, self.view, self.fill = plan.table, parts, view, fill
+        data, numbers = parts[0]
+        in_order = len(parts) == 1 and numbers == tuple(range(len(numbers)))
+        #: The pixels of a frame do not lie one after another: bands would gather them anew.
+        self.gathers = not (in_order and data[:1].flags.c_contiguous)
 
     def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
         """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
@@ -172,9 +191,8 @@ class TableCopier(_Copier):
 
     def _pixels(self, frame: int) -> NDArray:
         """All pixels of a frame one after another, as the table counts them."""
-        data, numbers = self.parts[0]
-        if len(self.parts) == 1 and numbers == tuple(range(len(numbers))):
-            # Nothing is copied where they lie like that.
+        data = self.parts[0][0]
+        if not self.gathers:
             pixels: NDArray = data[frame].reshape(-1)
             return pixels
         count = 1 + max(max(numbers) for _, numbers in self.parts)

@@ -19,6 +19,7 @@ from dask.base import tokenize
 
 from geomlib.assembly.assemble import assemble_data
 from geomlib.assembly.block_reduction import BlockReduction
+from geomlib.assembly.fill import check_shape
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import (
     Axes,
@@ -30,7 +31,13 @@ from geomlib.assembly.inputs import (
     order_labelled,
     to_modules,
 )
-from geomlib.assembly.lazy import FRAME_OPTIONS, Options, frame_axes, target_dtype, without_frames
+from geomlib.assembly.lazy import (
+    FRAME_OPTIONS,
+    Options,
+    frame_axes,
+    target_dtype,
+    with_module_axis,
+)
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -79,8 +86,7 @@ def assemble_dask(
     image = (_reduced if reducing else _assembled)(parts, geometry, given)
     if out is None:
         return image
-    if out.shape != image.shape:
-        raise GeometryError(f"out must have the shape {image.shape}, not {out.shape}")
+    check_shape(out, image.shape, reducing)
     da.store(image.data, out, lock=not isinstance(out, np.ndarray))
     return replace(image, data=out)
 
@@ -138,7 +144,8 @@ def _changing_options(frames: Any, detector: Detector, options: Options) -> dict
         value = value if hasattr(value, "shape") else np.asarray(value)
         leading = frame_axes(name, value.shape, sizes, detector)
         if leading or isinstance(value, da.Array):
-            array = da.asarray(value)[(np.newaxis,) * (len(sizes) - len(leading))]
+            array = with_module_axis(da.asarray(value), len(leading), detector)
+            array = array[(np.newaxis,) * (len(sizes) - len(leading))]
             own = (c if n > 1 else -1 for c, n in zip(frames, array.shape, strict=False))
             after = (-1,) * (array.ndim - len(sizes))
             changing[name] = array.rechunk((*own, *after))
@@ -193,7 +200,7 @@ def _reduced(parts: Parts, geometry: Geometry, options: Options) -> AssembledIma
     while len(states) > 1:
         pairs = (states[i : i + 2] for i in range(0, len(states), 2))
         states = [merge(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    pixels = delayed(_finish, pure=True)(states[0], geometry, without_frames(fixed))
+    pixels = delayed(_finish, pure=True)(states[0], geometry, fixed)
     return replace(image, data=da.from_delayed(pixels, image.shape, image.data.dtype))
 
 
@@ -208,13 +215,13 @@ def _reduce_blocks(about: Any, *blocks: Any) -> BlockReduction:
     arrays = [list(_flat(nested)) for nested in blocks]
     values = _block_values(arrays[: len(numbers)], numbers, detector)
     own = {name: array for name, (array,) in zip(names, arrays[len(numbers) :], strict=True)}
-    reduction = BlockReduction(options["reduce"], detector)
-    reduction.add(values, options | own)
+    reduction = BlockReduction(options["reduce"], detector.n_modules, options["threads"])
+    reduction.add_values(values, detector, options | own)
     return reduction
 
 
 def _finish(state: BlockReduction, geometry: Geometry, options: Options) -> NDArray:
-    return assemble_data(state.result(options.get("fill")), geometry, **options).data
+    return state.assemble(geometry, options).data
 
 
 def _sample(

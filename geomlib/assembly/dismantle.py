@@ -82,7 +82,8 @@ def dismantle_image(
     if how not in get_args(Method):
         raise GeometryError(f"method must be 'snap', 'nearest' or 'split', not {checks.shown(how)}")
     # Where pixels were split, each data pixel looks its centre up too.
-    plan = make_plan(geometry, "snap" if how == "snap" else "nearest", bool(centred))
+    by = "snap" if how == "snap" else "nearest"
+    plan = make_plan(geometry, by, checks.flag("centred", centred))
     if given is not None:
         _check_same(given, geometry)
     grid = _place(array, given, plan.grid)

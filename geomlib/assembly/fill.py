@@ -1,4 +1,4 @@
-"""Dtypes of images: which conversions are made, and the value of missing pixels."""
+"""Where images go: their dtypes, which conversions are made, and the value of missing pixels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,21 @@ from geomlib.errors import GeometryError
 NDArray = npt.NDArray[Any]
 
 
-def check_dtype(dtype: npt.DTypeLike, name: str) -> np.dtype[Any]:
+#: For messages about `out`.
+REDUCED_HINT = "reduce takes the axes of frames away"
+#: What `check_dtype` takes.
+PLAIN_NUMBERS = "of booleans, integers, floating or complex numbers of up to 64 bits (a part)"
+
+
+def check_dtype(dtype: npt.DTypeLike, name: str, expected: str = PLAIN_NUMBERS) -> np.dtype[Any]:
     """Return a dtype in native byte order, if it is one of plain numbers.
+
+    Parameters
+    ----------
+    dtype : dtype
+        What was given.
+    name, expected : str
+        For the message: the argument, and what it must be.
 
     Raises
     ------
@@ -26,10 +39,7 @@ def check_dtype(dtype: npt.DTypeLike, name: str) -> np.dtype[Any]:
         raise GeometryError(f"{name} is {dtype!r}, which numpy does not know as a dtype") from None
     numbers = kind.kind in "biuf" and kind.itemsize <= 8
     if not (numbers or kind in (np.complex64, np.complex128)):
-        raise GeometryError(
-            f"{name} must be of booleans, integers, floating or complex numbers of up to 64 bits "
-            f"(a part), not {kind}"
-        )
+        raise GeometryError(f"{name} must be {expected}, not {kind}")
     return kind.newbyteorder("=")
 
 
@@ -45,12 +55,15 @@ def fill_value(fill: float | None, dtype: np.dtype[Any]) -> Any:
         return dtype.type(np.nan if dtype.kind in "fc" else 0)
     same = False
     try:
-        if np.ndim(fill) == 0 and (dtype.kind == "c" or not np.iscomplexobj(fill)):
+        given = np.asarray(fill)
+        if given.ndim == 0 and given.dtype.kind in ("biufc" if dtype.kind == "c" else "biuf"):
             with np.errstate(all="ignore"):
-                value = np.asarray(fill).astype(dtype)[()]
-                # A floating image rounds; it does not turn a finite value into an infinite one.
-                rounds = dtype.kind in "fc" and bool(np.isfinite(value) or not np.isfinite(fill))
-                same = rounds or bool(value == fill)
+                value = given.astype(dtype)[()]
+            if dtype.kind in "fc":
+                # An image rounds; it does not turn a finite value into an infinite one.
+                same = bool(np.isfinite(value) or not np.isfinite(given))
+            else:
+                same = value.item() == given.item()
     except (TypeError, ValueError, OverflowError):
         same = False
     if not same:
@@ -61,8 +74,15 @@ def fill_value(fill: float | None, dtype: np.dtype[Any]) -> Any:
     return value
 
 
-def check_cast(given: np.dtype[Any], wanted: np.dtype[Any]) -> None:
+def check_cast(given: np.dtype[Any], wanted: np.dtype[Any], name: str) -> None:
     """Allow what loses nothing, and any real number to floating: rounding is expected there.
+
+    Parameters
+    ----------
+    given, wanted : dtype
+        Of the data, and of the image.
+    name : str
+        The argument that asks for it, for the message.
 
     Raises
     ------
@@ -72,9 +92,39 @@ def check_cast(given: np.dtype[Any], wanted: np.dtype[Any]) -> None:
     if np.can_cast(given, wanted, "safe") or (given.kind in "biuf" and wanted.kind == "f"):
         return
     raise GeometryError(
-        f"data of {given} cannot be assembled into {wanted} without loss; convert it yourself if "
-        "that is what you want: data.astype(...)"
+        f"{name} is {wanted}, but data of {given} cannot be assembled into {wanted} without loss; "
+        "convert it yourself if that is what you want: data.astype(...)"
     )
+
+
+def check_shape(out: Any, shape: tuple[int, ...], reduced: bool) -> None:
+    """Refuse an array or dataset for images that has another shape than they.
+
+    Raises
+    ------
+    GeometryError
+        The message says what is expected.
+    """
+    found = tuple(out.shape)
+    if found == shape:
+        return
+    if reduced and len(found) > len(shape):
+        hint = REDUCED_HINT
+    else:
+        hint = "output_array(geometry, frames_shape, dtype) makes one"
+    raise GeometryError(f"out must have the shape {shape}, not {found}; {hint}")
+
+
+def check_no_mask(out: Any) -> None:
+    """Refuse a masked array for images: its mask would go on hiding what is written.
+
+    Raises
+    ------
+    GeometryError
+        If `out` is one.
+    """
+    if isinstance(out, np.ma.MaskedArray):
+        raise GeometryError("out is a masked array; pass out.data, which has no mask")
 
 
 def raw_view(array: NDArray) -> NDArray:

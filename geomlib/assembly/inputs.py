@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.fill import check_dtype
+from geomlib.assembly.fill import PLAIN_NUMBERS, check_dtype
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError, warn
+from geomlib.geometry import Geometry
 
 NDArray = npt.NDArray[Any]
 Axes = Literal["stream"]
@@ -40,6 +41,20 @@ class Stack:
     def modules(self) -> set[int]:
         """Numbers of the modules that are there."""
         return {module for _, numbers in self.parts for module in numbers}
+
+
+def check_geometry(geometry: object, call: str) -> None:
+    """Refuse what is not a geometry.
+
+    Raises
+    ------
+    GeometryError
+        The message shows how the function is called.
+    """
+    if not isinstance(geometry, Geometry):
+        raise GeometryError(
+            f"geometry must be a Geometry, not {type(geometry).__name__}: the order is {call}"
+        )
 
 
 def as_stack(data: Any, detector: Detector, axes: Axes | None = None) -> Stack:
@@ -149,8 +164,15 @@ def _from_stack_view(view: Any, detector: Detector, axes: Axes | None) -> dict[i
     return {int(number): view[(..., int(number), *after)] for number in numbers}
 
 
-def plain_array(value: Any, name: str) -> NDArray:
+def plain_array(value: Any, name: str, expected: str = PLAIN_NUMBERS) -> NDArray:
     """Return an array of plain numbers in native byte order, aligned in memory.
+
+    Parameters
+    ----------
+    value : array_like
+        What was given.
+    name, expected : str
+        For messages: the argument, and what it must be.
 
     Raises
     ------
@@ -169,7 +191,7 @@ def plain_array(value: Any, name: str) -> NDArray:
         raise GeometryError(f"{name} is a {type(value).__name__}: pass what its read() gives")
     if array.dtype == object and hasattr(value, "asarray"):
         array = np.asarray(value.asarray())
-    array = array.astype(check_dtype(array.dtype, name), copy=False)
+    array = array.astype(check_dtype(array.dtype, name, expected), copy=False)
     return array if array.flags.aligned else array.copy()
 
 

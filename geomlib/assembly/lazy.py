@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly.assemble import assemble_data
-from geomlib.assembly.block_reduction import TREATMENTS, BlockReduction
-from geomlib.assembly.fill import check_dtype
+from geomlib.assembly.block_reduction import BlockReduction
+from geomlib.assembly.fill import REDUCED_HINT, check_dtype, check_no_mask, check_shape
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.sources import Block, Source, as_source, chunk_shape, is_dask
 from geomlib.detector import Detector
@@ -110,8 +110,7 @@ def _assemble_blocks(
         if out is None:
             out = np.empty(shape, dtype=pixels.dtype)
         if not direct:
-            if out.shape != shape:
-                raise GeometryError(f"out must have the shape {shape}, not {out.shape}")
+            check_shape(out, shape, False)
             out[block] = pixels
         # Nothing of this block may stay in memory beside the next.
         image = replace(image, data=out)
@@ -124,36 +123,33 @@ def _assemble_one(
     source: Source, geometry: Geometry, out: Any, options: Options, threads: int
 ) -> AssembledImage:
     """Assemble one image: of a reduction, or of a single frame."""
-    if options.get("reduce") is not None:
-        values, options = _reduce(source, geometry.detector, options, threads)
+    direct = isinstance(out, np.ndarray)
+    reduced = options.get("reduce") is not None
+    if reduced:
+        if out is not None and len(out.shape) != 2:
+            found = tuple(out.shape)
+            raise GeometryError(f"out must have the shape (y, x), not {found}; {REDUCED_HINT}")
+        reduction = _reduce(source, geometry.detector, options, threads)
+        image = reduction.assemble(geometry, options, out if direct else None)
     else:
-        _, values, options = _read(source, option_cutter(options, (), geometry.detector), ())
-    if out is None or isinstance(out, np.ndarray):
-        return assemble_data(values, geometry, out=out, **options)
-    image = assemble_data(values, geometry, **options)
-    if out.shape != image.shape:
-        raise GeometryError(f"out must have the shape {image.shape}, not {out.shape}")
+        _, values, own = _read(source, option_cutter(options, (), geometry.detector), ())
+        image = assemble_data(values, geometry, out=out if direct else None, **own)
+    if out is None or direct:
+        return image
+    check_shape(out, image.shape, reduced)
     out[...] = image.data
     return replace(image, data=out)
 
 
-def _reduce(
-    source: Source, detector: Detector, options: Options, threads: int
-) -> tuple[dict[int, NDArray], Options]:
-    """Reduce all frames; returns the modules, and the options that are left to do for them."""
-    reduction = BlockReduction(options["reduce"], detector)
+def _reduce(source: Source, detector: Detector, options: Options, threads: int) -> BlockReduction:
+    """Reduce all frames."""
+    reduction = BlockReduction(options["reduce"], detector.n_modules, options.get("threads"))
     reading = partial(_read, source, option_cutter(options, source.frames, detector))
     with closing(read_ahead(reading, source.blocks(), threads)) as blocks:
         for _, values, own in blocks:
-            reduction.add(values, own)
+            reduction.add_values(values, detector, own)
             del values, own
-    return reduction.result(options.get("fill")), without_frames(options)
-
-
-def without_frames(options: Options) -> Options:
-    """Return the options that are left to do for a reduced frame."""
-    done = ("reduce", "axes", *TREATMENTS)
-    return {name: value for name, value in options.items() if name not in done}
+    return reduction
 
 
 def _read(source: Source, cut: Cutter, block: Block) -> tuple[Block, Any, Options]:
@@ -191,7 +187,7 @@ def option_cutter(
         for name, (value, leading) in changing.items():
             parts = block[len(block) - len(leading) :]
             steps = (slice(None) if n == 1 else s for n, s in zip(leading, parts, strict=True))
-            own[name] = np.asarray(value[(*steps, ...)])
+            own[name] = with_module_axis(np.asarray(value[(*steps, ...)]), len(leading), detector)
         return own
 
     return cut
@@ -212,7 +208,7 @@ def frame_axes(
     border = detector.calibration_rows
     joined = shape[-2:] == (modules * ss, fs) and shape[-3:] != detector.data_shape
     uncut = modules == 1 and border and shape[-2:] == (ss + 2 * border, fs)
-    if after == 3 and ((joined and modules > 1) or (uncut and shape[-3:-2] != (1,))):
+    if after == 3 and (joined or (uncut and shape[-3:-2] != (1,))):
         after = 2
     leading = shape[: max(len(shape) - after, 0)]
     try:
@@ -224,6 +220,24 @@ def frame_axes(
             f"{name} has shape {shape}, which does not broadcast to the frames {frames} of the data"
         )
     return leading
+
+
+def with_module_axis(array: Any, n_leading: int, detector: Detector) -> Any:
+    """Give a mask, dark or gain of frames of a single module the axis of modules.
+
+    Without it a block of one frame could be taken for one that is the same for all frames.
+
+    Parameters
+    ----------
+    array : ndarray or dask array
+        Part of the option.
+    n_leading : int
+        How many of its axes count frames.
+    detector : Detector
+        What the frames are from.
+    """
+    lacking = detector.n_modules == 1 and n_leading > 0 and array.ndim == n_leading + 2
+    return array[..., np.newaxis, :, :] if lacking else array
 
 
 def target_dtype(out: Any, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
@@ -240,6 +254,7 @@ def target_dtype(out: Any, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
             f"out must be an array or a dataset, not {type(out).__name__}; "
             "output_array(geometry, frames_shape, dtype) makes an array"
         )
+    check_no_mask(out)
     kind = check_dtype(found, "out")
     if dtype is not None and check_dtype(dtype, "dtype") != kind:
         raise GeometryError(f"dtype={np.dtype(dtype)} and out of {kind} contradict each other")

@@ -11,6 +11,7 @@ from geomlib import checks
 from geomlib.assembly.assemble import Method
 from geomlib.assembly.dismantle import dismantle_image
 from geomlib.assembly.image import AssembledImage
+from geomlib.assembly.inputs import check_geometry
 from geomlib.assembly.plan import Grid, make_plan
 from geomlib.assembly.split import plan_on_grid, split_plan
 from geomlib.errors import GeometryError
@@ -70,8 +71,7 @@ def dismantle_mask(
     GeometryError
         If the mask is not of bool, has another shape than the image, or an option does not fit.
     """
-    if not isinstance(geometry, Geometry):
-        raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
+    check_geometry(geometry, "dismantle_mask(mask, geometry)")
     if not isinstance(rule, str) or rule not in get_args(Rule):
         raise GeometryError(f"rule must be 'nearest' or 'any', not {checks.shown(rule)}")
     given = mask if isinstance(mask, AssembledImage) else None

@@ -12,20 +12,26 @@ import mmap
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from geomlib.errors import GeometryError
 
 NDArray = npt.NDArray[Any]
 #: Smaller arrays are left to the allocator, which keeps memory of that size itself.
 LEAST_BYTES = 32 * 2**20
 #: Memory kept for the next image is at most this.
 MOST_BYTES = 2**30
+#: Larger scratch is not kept.
+MOST_SCRATCH = 16 * 2**20
 _PAGE = 2 * 2**20
 #: Appending to and taking from a deque is atomic; a lock could be held by the very thread in which
 #: the last array goes away.
-_kept: deque[mmap.mmap] = deque(maxlen=2)
+_kept: deque[mmap.mmap] = deque(maxlen=1)
 _own = threading.local()
 
 
@@ -51,9 +57,13 @@ def image_room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
     whole = -(-size // _PAGE) * _PAGE
     memory = _take(whole)
     if memory is None:
-        # Private: what a forked child writes is its own.
-        memory = mmap.mmap(-1, whole, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
+        try:
+            # Private: what a forked child writes is its own.
+            memory = mmap.mmap(-1, whole, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError:
+            return np.empty(shape, dtype)  # which says what is wrong, if it still is
+        # Kernels without huge pages refuse.
+        with suppress(OSError, AttributeError):
             memory.madvise(mmap.MADV_HUGEPAGE)
     return np.asarray(_Lease(memory, shape, dtype))
 
@@ -71,8 +81,10 @@ def _take(size: int) -> mmap.mmap | None:
 
 
 def _give_back(memory: mmap.mmap) -> None:
-    memory.madvise(mmap.MADV_FREE)
-    _kept.append(memory)
+    # What the system cannot take back when it needs to is not kept (Linux before 4.5).
+    with suppress(OSError):
+        memory.madvise(mmap.MADV_FREE)
+        _kept.append(memory)
 
 
 def scratch(shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "") -> NDArray:
@@ -86,8 +98,31 @@ def scratch(shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "") -> NDA
         Arrays of different names are different memory.
     """
     size = math.prod(shape) * dtype.itemsize
+    if size > MOST_SCRATCH:
+        return np.empty(shape, dtype)
     rooms: dict[str, NDArray] = _own.__dict__
     room = rooms.get(name)
     if room is None or len(room) < size:
         room = rooms[name] = np.empty(size, np.uint8)
     return room[:size].view(dtype).reshape(shape)
+
+
+def check_apart(image: NDArray, data: Iterable[NDArray]) -> None:
+    """Refuse data that lies where the images go.
+
+    Raises
+    ------
+    GeometryError
+        If they share memory.
+    """
+    for array in data:
+        # Bounds first: whether arrays that are mingled share a number can take for ever to find.
+        if np.may_share_memory(image, array):
+            try:
+                shared = np.shares_memory(image, array, max_work=10_000)  # type: ignore[arg-type]
+            except np.exceptions.TooHardError:
+                shared = True
+            if shared:
+                raise GeometryError(
+                    "out shares memory with data: it would be overwritten as it is read"
+                )

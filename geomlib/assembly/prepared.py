@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.copiers import Bands, Span, TileCopier, make_copier
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Stack, frame_blocks
 from geomlib.assembly.memory import image_room
 from geomlib.assembly.plan import Plan
-from geomlib.assembly.run import Finish, Job
 from geomlib.geometry import Geometry
+
+if TYPE_CHECKING:
+    from geomlib.assembly.copiers import Bands, Span, TileCopier
+    from geomlib.assembly.run import Finish
 
 NDArray = npt.NDArray[Any]
 #: So many kinds of calls are remembered.
@@ -75,7 +78,7 @@ class Prepared:
 #: Options of `assemble_data` that make a call another kind of call; and those that make it no plain
 #: one.
 _PLAIN = (
-    "method", "axes", "dtype", "fill", "centred", "binning_mode", "values", "oversample",
+    "method", "axes", "dtype", "centred", "binning_mode", "values", "oversample",
     "pixel_size", "threads",
 )  # fmt: skip
 _NOT_PLAIN = (
@@ -108,8 +111,13 @@ def kind_of_call(given: dict[str, Any]) -> Hashable | None:
     array = None
     if out is not None:
         array = (out.shape, out.strides, out.dtype, out.flags.writeable, out.flags.aligned)
+        if np.may_share_memory(out, data):
+            return None
     layout = (data.shape, data.strides, data.dtype, data.flags.aligned)
-    kind = (id(given["geometry"]), layout, array, *[given[name] for name in _PLAIN])
+    fill = given["fill"]
+    # As text: 0.0 and -0.0 are equal.
+    value = None if fill is None else (type(fill), repr(fill))
+    kind = (id(given["geometry"]), layout, array, value, *[given[name] for name in _PLAIN])
     try:
         hash(kind)
     except TypeError:
@@ -119,7 +127,12 @@ def kind_of_call(given: dict[str, Any]) -> Hashable | None:
 
 def recall(kind: Hashable | None) -> Prepared | None:
     """Return what is known about a kind of call."""
-    return None if kind is None else _known.get(kind)
+    known = None if kind is None else _known.get(kind)
+    if known is not None:
+        # Another thread may just have dropped it.
+        with suppress(KeyError):
+            _known.move_to_end(kind)
+    return known
 
 
 def remember(
@@ -132,9 +145,14 @@ def remember(
     finish: Finish,
 ) -> None:
     """Keep what one thread needs to know for the next call of this kind, if it is a plain one."""
+    # The kernels, and with them the compiler, load with the first image.
+    from geomlib.assembly.copiers import TileCopier, make_copier
+    from geomlib.assembly.run import Job
+
     ((part, numbers), *more) = stack.parts
     blocks = list(frame_blocks(stack.frames, image, part)) if not more else []
-    plain = len(blocks) == 1 and image.flags.c_contiguous and stack.dtype.kind != "c"
+    half = np.float16 in (stack.dtype, image.dtype) and stack.dtype != image.dtype
+    plain = not half and len(blocks) == 1 and image.flags.c_contiguous and stack.dtype.kind != "c"
     if not plain or image.nbytes > MOST_BYTES or not np.may_share_memory(part, data):
         return
     target, frames = blocks[0]
@@ -150,4 +168,5 @@ def remember(
     in_bands = work.func == copier.copy_in_bands
     _known[kind] = Prepared(geometry, plan, image.shape, image.dtype, template, in_bands, cuts)
     while len(_known) > MOST:
-        _known.popitem(last=False)
+        with suppress(KeyError):
+            _known.popitem(last=False)

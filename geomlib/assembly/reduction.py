@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.accumulators import FINISH, State, merged, new_state, result_dtype
+from geomlib.assembly.accumulators import (
+    FINISH,
+    State,
+    check_how,
+    merged,
+    new_state,
+    result_dtype,
+)
 from geomlib.assembly.accumulators import How as How
 from geomlib.assembly.frame_rows import FrameRows, swapped
 from geomlib.assembly.inputs import Stack, frame_blocks
 from geomlib.assembly.treatment import Treatment
 from geomlib.assembly.treatment import mean_dtype as mean_dtype
+from geomlib.detector import Detector
 from geomlib.errors import GeometryError
 from geomlib.threads import check_threads, run_pieces
 
@@ -25,8 +33,8 @@ Parts = list[tuple[NDArray, tuple[int, ...]]]
 IntArray = npt.NDArray[np.int64]
 #: Pixels that a thread works on at a time.
 PIECE_PIXELS = 2**15
-#: Numbers at most that a kernel is given: Ctrl-C is heard only between its calls.
-PIECE_NUMBERS = 2**24
+#: Frames that a thread works on at a time: Ctrl-C is heard only between pieces.
+PIECE_FRAMES = 512
 #: Pixels and frames at a time that are brought into another order first: half a mebibyte or so.
 ORDERED_PIXELS, ORDERED_FRAMES = 2**11, 64
 #: Below so many bytes of input a second thread takes longer to wake than to help.
@@ -36,8 +44,9 @@ SERIAL_BYTES = 4 * 2**20
 class Reduction:
     """Reduce frames pixel by pixel; NaN counts as missing.
 
-    Sums are kept in float64 (int64 and uint64 for whole numbers), so that many frames lose
-    nothing. A pixel without a single value becomes NaN; in the sum, maximum or minimum of whole
+    Sums are kept in float64, of whole numbers in int64 or uint64, so that many frames lose nothing;
+    those of 64-bit integers wrap around where they do not fit. A mean of these is worked out in
+    float64. A pixel without a single value becomes NaN; in the sum, maximum or minimum of whole
     numbers, which have none, 0.
 
     Parameters
@@ -55,11 +64,7 @@ class Reduction:
     """
 
     def __init__(self, how: How, *, threads: int | None = None) -> None:
-        if how not in get_args(How):
-            raise GeometryError(
-                f"reduce must be one of {', '.join(get_args(How))} or None, not {how!r}"
-            )
-        self.how = how
+        self.how = check_how(how)
         self._threads = None if threads is None else check_threads(threads)
         self._shape: tuple[int, ...] = ()
         self._dtype = np.dtype(np.float64)
@@ -108,7 +113,9 @@ class Reduction:
                 f"{self._dtype} {self._shape}"
             )
         whole = _make_pass(self.how, modules, treatment, self._state, self._swapped)
-        run_pieces(whole.pieces(), self._workers(frames.nbytes))
+        workers = self._workers(frames.nbytes)
+        for first in range(0, len(frames), PIECE_FRAMES):
+            run_pieces(whole.pieces(first, first + PIECE_FRAMES), workers)
 
     def _workers(self, n_bytes: int) -> int:
         if self._threads is None:
@@ -184,6 +191,11 @@ def reduce_stack(
     threads : int, optional
         See `Reduction`.
 
+    Returns
+    -------
+    Stack
+        Without the modules that are in no frame: whole numbers could not say so. It may be empty.
+
     Raises
     ------
     GeometryError
@@ -196,12 +208,11 @@ def reduce_stack(
         for block, treated in joined_frames(data, stack.frames, own):
             reduction.add(block, treatment=treated)
         parts.append((reduction.result(), numbers))
-    found = _seen(parts, treatment)
-    return Stack(tuple(found), (), found[0][0].dtype)
+    return Stack(tuple(_seen(parts, treatment)), (), parts[0][0].dtype)
 
 
 def _seen(parts: Parts, treatment: Treatment | None) -> Parts:
-    """Leave out modules that are in no frame: whole numbers could not say so."""
+    """Leave out modules that are in no frame."""
     if treatment is None or treatment.present is None:
         return parts
     n_modules = 1 + max(max(numbers) for _, numbers in parts)
@@ -215,8 +226,20 @@ def _seen(parts: Parts, treatment: Treatment | None) -> Parts:
             left.append((array, numbers))
         elif kept:
             left.append((array[kept], tuple(numbers[i] for i in kept)))
-    # Without a single module the image is all gaps, whatever they hold.
-    return left or parts
+    return left
+
+
+def without_value(stack: Stack, detector: Detector) -> Treatment | None:
+    """Return a mask of the pixels of a reduced stack that are NaN; None if there are none.
+
+    With it these pixels look like all others that have no value, in any kind of image.
+    """
+    if stack.dtype.kind != "f":
+        return None
+    mask = np.zeros(detector.data_shape, dtype=np.uint8)
+    for data, numbers in stack.parts:
+        mask[list(numbers)] = np.isnan(data)
+    return Treatment(mask=mask, bits=1) if mask.any() else None
 
 
 def joined_frames(
@@ -274,27 +297,26 @@ class _Pass:
     chosen: list[IntArray]
     work_dtype: np.dtype[Any] | None
 
-    def pieces(self) -> list[Callable[[], None]]:
-        """Pieces of work: some lines of a module, for all frames."""
+    def pieces(self, first: int, last: int) -> list[Callable[[], None]]:
+        """Pieces of work: some lines of a module, for frames ``first`` … ``last``."""
         _, lines, width = next(iter(self.state.values())).shape
         step = max(1, PIECE_PIXELS // width)
         return [
-            partial(self.run, module, slice(low, min(low + step, lines)))
-            for module, chosen in enumerate(self.chosen)
+            partial(self.run, module, slice(low, min(low + step, lines)), chosen)
+            for module, held in enumerate(self.chosen)
+            for chosen in [held[(held >= first) & (held < last)]]
             if len(chosen)
             for low in range(0, lines, step)
         ]
 
-    def run(self, module: int, lines: slice) -> None:
-        """Reduce some lines of a module."""
+    def run(self, module: int, lines: slice, chosen: IntArray) -> None:
+        """Reduce some lines of a module in some frames."""
         from geomlib.kernels.reduce import WORK_STEP
 
         rows = {name: modules[module] for name, modules in self.rows.items()}
         state = {name: array[module] for name, array in self.state.items()}
-        chosen = self.chosen[module]
         first, end = int(chosen[0]), int(chosen[-1]) + 1
-        n_lines = lines.stop - lines.start
-        n_frames = max(1, PIECE_NUMBERS // (n_lines * rows["flat"].array.shape[-1]))
+        n_lines, n_frames = lines.stop - lines.start, end - first
         if not all(source.direct for source in rows.values()):
             n_lines = max(1, ORDERED_PIXELS // rows["flat"].array.shape[-1])
             n_frames = ORDERED_FRAMES

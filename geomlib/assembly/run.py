@@ -21,7 +21,7 @@ import numpy.typing as npt
 from geomlib.assembly.copiers import Bands, Parts, Span, TableCopier, TileCopier, make_copier
 from geomlib.assembly.fill import raw_view
 from geomlib.assembly.inputs import Stack, frame_blocks
-from geomlib.assembly.memory import scratch
+from geomlib.assembly.memory import check_apart, scratch
 from geomlib.assembly.plan import Plan, SnapPlan, tile_boxes
 from geomlib.assembly.treatment import Treatment
 from geomlib.kernels import bands as kernels
@@ -32,7 +32,7 @@ NDArray = npt.NDArray[Any]
 Piece = Callable[[], None]
 #: By name: what copies a dark, gain or mask, and its image where it is the same for all frames.
 Constants = dict[str, tuple[TileCopier | TableCopier, NDArray | None]]
-Static = dict[tuple[str, tuple[int, ...], int], tuple[TileCopier | TableCopier, NDArray]]
+Static = dict[tuple[str, int], tuple[TileCopier | TableCopier, NDArray]]
 #: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
 PIECES_A_THREAD = 4
 #: Smaller images stay in the cache, where ordinary stores are best.
@@ -41,6 +41,8 @@ SMALL_BYTES = 4 * 2**20
 PIECE_BYTES = 128 * 2**20
 #: Size of a band of rows: somewhat more than the second-level cache; the third is near enough.
 BAND_BYTES = 3 * 2**19
+#: Most that frames side by side in memory may take as scratch, for the rows of one binned row.
+SCRATCH_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -89,11 +91,19 @@ def run_plan(
         Does not change the result.
     treatment : Treatment, optional
         Dark, gain, mask, missing modules.
+
+    Raises
+    ------
+    GeometryError
+        If data and images share memory.
     """
     changed = treatment is not None and any(
         array is not None for array in (treatment.dark, treatment.gain, treatment.mask)
     )
     stack = _without_half(stack, _scratch_dtype(image.dtype, changed or finish.side > 1))
+    check_apart(image, [data for data, _ in stack.parts])
+    if isinstance(plan, SnapPlan):
+        stack = replace(stack, parts=snap.one_layout(stack.parts))
     arrays = {"image": image} | {str(i): data for i, (data, _) in enumerate(stack.parts)}
     for name in ("dark", "gain", "mask", "present") if treatment is not None else ():
         array = getattr(treatment, name)
@@ -161,9 +171,11 @@ class Job:
                 continue
             copier = make_copier(self.plan, self.parts, modules, self.dtype, self.missing)
             if self.treatment or self.finish.side > 1:
-                work = partial(self._in_scratch, copier, self._constants(modules))
-                bands = self._bands(copier.together)
-                cuts = list(self._cut(frames, bands, copier.together))
+                if not overlapping(self.plan):
+                    self._constants(modules)
+                work = partial(self._in_scratch, copier, modules)
+                bands = self._bands(copier)
+                cuts = list(self._cut(frames, bands, self._together(copier)))
             else:
                 work, cuts = self.plain_work(copier, frames)
             pieces += [partial(work, *cut) for cut in cuts]
@@ -174,7 +186,7 @@ class Job:
     ) -> tuple[partial[None], list[tuple[Span, Bands]]]:
         """Return how numbers that need no treatment are copied, and what at a time."""
         if isinstance(copier, TileCopier) and self._in_runs(copier):
-            bands = self._bands(copier.together)
+            bands = self._bands(copier)
             work = partial(copier.copy_in_bands, self.image)
         else:
             n_y = self.image.shape[-2]
@@ -189,10 +201,12 @@ class Job:
         large = self.image.nbytes >= SMALL_BYTES or copier.together > 1
         return copier.compiled and whole and large
 
-    def _bands(self, together: int) -> Bands:
+    def _bands(self, copier: TileCopier | TableCopier) -> Bands:
         """First rows of bands of the image, before it is binned, and the row after the last."""
         n_y, n_x = self.plan.grid.shape
-        most = max(1, BAND_BYTES // (n_x * self.image.itemsize * together))
+        most = max(1, BAND_BYTES // (n_x * self.image.itemsize * self._together(copier)))
+        if isinstance(copier, TableCopier) and copier.gathers:
+            most = n_y
         side = self.finish.side
         if side > 1:
             end, step = n_y // side * side, side * max(1, most // side)
@@ -224,12 +238,13 @@ class Job:
         for name, array in self.treatment.items():
             numbers = tuple(range(array.shape[1]))
             # What lies under a missing module shows, and has its own dark, gain and mask.
-            shown = modules if overlapping(self.plan) else numbers
+            overlap = overlapping(self.plan)
             one = array[:1] if array.strides[0] == 0 else array
-            key = (name, shown, array.__array_interface__["data"][0])
+            key = (name, array.__array_interface__["data"][0])
             if len(one) == 1 and key in self.static:
                 prepared[name] = self.static[key]
                 continue
+            shown = modules if overlap else numbers
             neutral = array.dtype.type(1 if name == "gain" else 0)
             copier = make_copier(self.plan, [(one, numbers)], shown, array.dtype, neutral)
             image = None
@@ -237,27 +252,32 @@ class Job:
                 n_y, n_x = self.plan.grid.shape
                 image = np.empty((1, n_y, n_x), array.dtype)
                 copier.copy((0, 1), (0, n_y), image)
-                self.static[key] = (copier, image)
+                if not overlap:
+                    self.static[key] = (copier, image)
             prepared[name] = (copier, image)
         return prepared
 
     def _in_scratch(
         self,
         copier: TileCopier | TableCopier,
-        constants: Constants,
+        modules: tuple[int, ...],
         frames: Span,
         bands: Bands,
     ) -> None:
-        shape = (copier.together, int(np.diff(bands).max()), self.plan.grid.shape[1])
+        constants = self._constants(modules)
+        together = self._together(copier)
+        shape = (together, int(np.diff(bands).max()), self.plan.grid.shape[1])
         room = scratch(shape, self.dtype, "values")
         rooms = {
             name: scratch(shape, self.treatment[name].dtype, name)
             for name, (_, image) in constants.items()
             if image is None
         }
-        for first in range(*frames, copier.together):
-            some = (first, min(first + copier.together, frames[1]))
-            for rows in pairwise(bands.tolist()):
+        filled = self.missing == self.missing and not constants.keys() <= {"mask"}
+        # Band after band, so that what is the same for all frames stays in the cache.
+        for rows in pairwise(bands.tolist()):
+            for first in range(*frames, together):
+                some = (first, min(first + together, frames[1]))
                 part = (slice(some[1] - first), slice(rows[1] - rows[0]))
                 values, needed = room[part], {}
                 copier.copy(some, rows, values)
@@ -267,12 +287,16 @@ class Job:
                         source.copy(some, rows, needed[name])
                     else:
                         needed[name] = np.broadcast_to(image[:, slice(*rows)], values.shape)
-                for i in range(len(values)):
-                    self._treat(values[i], {name: array[i] for name, array in needed.items()})
-                if self.missing == self.missing and not needed.keys() <= {"mask"}:
-                    copier.clear(values, rows)
                 for i, frame in enumerate(range(*some)):
+                    self._treat(values[i], {name: array[i] for name, array in needed.items()})
+                    if filled:
+                        copier.clear(values[i : i + 1], rows)
                     self._store(values[i], self.image[frame], rows)
+
+    def _together(self, copier: TileCopier | TableCopier) -> int:
+        """How many frames are put together at a time: not more than scratch has room for."""
+        row = self.plan.grid.shape[1] * self.dtype.itemsize * self.finish.side
+        return max(1, min(copier.together, SCRATCH_BYTES // row))
 
     def _treat(self, values: NDArray, needed: dict[str, NDArray]) -> None:
         numbers, none = values.reshape(-1), np.empty(0, self.dtype)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from geomlib import checks, coordinates
 from geomlib.assembly.fill import fill_value
-from geomlib.assembly.inputs import Stack
+from geomlib.assembly.inputs import Stack, check_geometry
 from geomlib.assembly.overlaps import LEAST_COVERAGE, Float32Array, Overlaps, find_overlaps
 from geomlib.assembly.plan import Grid, _extent, _grid, _tiles
 from geomlib.assembly.treatment import Treatment
@@ -27,6 +27,8 @@ NDArray = npt.NDArray[Any]
 Values = Literal["intensity", "counts"]
 #: Frames or rows are cut into this many pieces a thread, so that no thread waits long at the end.
 PIECES_A_THREAD = 4
+#: Most that is written in a piece: a thread that helps hears of Ctrl-C only between pieces.
+PIECE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +138,7 @@ def split_plan(
     >>> plan.grid.shape, float(plan.coverage().max())
     ((710, 774), 1.0)
     """
-    if not isinstance(geometry, Geometry):
-        raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
+    check_geometry(geometry, "split_plan(geometry)")
     workers = check_threads(threads)
     pixel = _pixel_size(geometry, pixel_size) / checks.integer("oversample", oversample, 1)
     away = None if distance is None else checks.number("distance", distance, positive=True)
@@ -320,7 +321,8 @@ def run_split(
     indices = list(np.ndindex(stack.frames))
     wanted = threads * PIECES_A_THREAD if threads > 1 else 1
     if len(indices) >= threads:
-        steps = np.linspace(0, len(indices), min(wanted, len(indices)) + 1).astype(int)
+        count = min(max(wanted, image.nbytes // PIECE_BYTES), len(indices))
+        steps = np.linspace(0, len(indices), count + 1).astype(int)
         run_pieces([partial(job.frames, indices[a:b]) for a, b in pairwise(steps)], threads)
         return
     n_rows = plan.grid.shape[0]
@@ -346,8 +348,12 @@ class _Job:
 
     def scratch(self) -> NDArray:
         """Make room for a frame; what stays untouched is missing."""
-        # The compiler has no half-precision arithmetic.
-        dtype = np.float64 if self.image.dtype == np.float64 else np.float32
+        # The compiler has no half-precision arithmetic; dark and gain may need more digits than
+        # the image has.
+        dtypes = {self.image.dtype}
+        if self.treatment is not None:
+            dtypes |= {a.dtype for a in (self.treatment.dark, self.treatment.gain) if a is not None}
+        dtype = np.float64 if np.dtype(np.float64) in dtypes else np.float32
         return np.full(self.plan.overlaps.pixel_areas.shape, np.nan, dtype=dtype)
 
     def frames(self, indices: list[tuple[int, ...]]) -> None:

@@ -1,7 +1,9 @@
 """What is done to the numbers of a stack on the way: dark, gain, mask, missing modules.
 
 A value is ``(number - dark) * gain``. It counts nowhere if its pixel is masked, its module is not
-present in its frame, or it is NaN; in an image it then is the fill value.
+present in its frame, or it is NaN: in the data, the dark or the gain. In an image masked and
+missing pixels have the fill value. NaN stays NaN where each image pixel is one data pixel; where
+several are reduced, binned or split, a pixel to which no value contributes has the fill value.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ def check_treatment(
     detector: Detector,
     dtype: npt.DTypeLike,
     *,
+    wanted: npt.DTypeLike | None = None,
     mask: npt.ArrayLike | None = None,
     mask_bits: int | None = None,
     dark: npt.ArrayLike | None = None,
@@ -107,8 +110,10 @@ def check_treatment(
     detector : Detector
         What the stack is from. `mask`, `dark` and `gain` may have any stored form of it.
     dtype : dtype
-        Of the result if the caller asked for one, else of the data: `dark` and `gain` become
-        float64 where a mean of it is float64, else float32.
+        Of the stack: `dark` and `gain` become float64 where a mean of it is float64, else float32.
+    wanted : dtype, optional
+        Of the result, if the caller asked for one: `dark` and `gain` become float64 also where a
+        mean of this is.
     mask : array_like of bool or integers, optional
         True, or any of the bits, for pixels to leave out. As `dark` and `gain`, it broadcasts to
         (*frames, modules, ss, fs).
@@ -130,7 +135,7 @@ def check_treatment(
         If the dtype or shape of one does not fit, or `mask_bits` is not a positive whole number
         that selects bits of `mask`.
     """
-    kind = np.dtype(dtype)
+    asked = [np.dtype(kind) for kind in (dtype, wanted) if kind is not None]
     shape = (*frames, *detector.data_shape)
     flags, bits = None, 0
     if mask is not None:
@@ -141,7 +146,7 @@ def check_treatment(
     scales = {}
     for name, given in (("dark", dark), ("gain", gain)):
         if given is not None:
-            numbers = _numbers(given, name, kind)
+            numbers = _numbers(given, name, asked)
             scales[name] = _spread(numbers, shape, detector, name)
     there = None if present is None else _presence(present, shape[:-2])
     if flags is None and there is None and not scales:
@@ -157,11 +162,12 @@ def mean_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def _flags(mask: npt.ArrayLike, mask_bits: int | None) -> tuple[NDArray, int]:
-    array = plain_array(mask, "mask")
+    expected = "boolean, True for pixels to leave out, or integers that hold bit flags"
+    array = plain_array(mask, "mask", expected)
     if array.dtype.kind not in "biu":
         raise GeometryError(
-            "mask must be boolean, True for pixels to leave out, or integers that hold bit flags, "
-            f"not {array.dtype}; pass mask != 0, or np.isnan(mask) where NaN marks bad pixels"
+            f"mask must be {expected}, not {array.dtype}; pass mask != 0, or np.isnan(mask) where "
+            "NaN marks bad pixels"
         )
     width = 8 * array.dtype.itemsize
     every = 2**width - 1
@@ -185,23 +191,27 @@ def _flags(mask: npt.ArrayLike, mask_bits: int | None) -> tuple[NDArray, int]:
     return array.view(f"u{width // 8}"), bits & every
 
 
-def _numbers(given: npt.ArrayLike, name: str, dtype: np.dtype[Any]) -> NDArray:
-    array = plain_array(given, name)
-    if array.dtype.kind == "c" or dtype.kind == "c":
+def _numbers(given: npt.ArrayLike, name: str, asked: Sequence[np.dtype[Any]]) -> NDArray:
+    array = plain_array(given, name, "an array of real numbers of up to 64 bits")
+    complex_data = [kind for kind in asked if kind.kind == "c"]
+    if array.dtype.kind == "c" or complex_data:
         raise GeometryError(
             f"{name} is for real numbers, but "
-            + (f"it is {array.dtype}" if array.dtype.kind == "c" else f"the data are {dtype}")
+            + (
+                f"it is {array.dtype}"
+                if array.dtype.kind == "c"
+                else f"the data are {complex_data[0]}"
+            )
         )
     with np.errstate(over="ignore"):
-        return array.astype(mean_dtype(dtype), copy=False)
+        return array.astype(np.result_type(*map(mean_dtype, asked)), copy=False)
 
 
 def _presence(given: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
-    array = plain_array(given, "present")
+    expected = "boolean, True for modules that are there"
+    array = plain_array(given, "present", expected)
     if array.dtype != np.bool_:
-        raise GeometryError(
-            f"present must be boolean, True for modules that are there, not {array.dtype}"
-        )
+        raise GeometryError(f"present must be {expected}, not {array.dtype}")
     if not _broadcasts(array.shape, shape):
         hint = ". Its last axis is that of modules: pass present[..., np.newaxis]"
         raise GeometryError(

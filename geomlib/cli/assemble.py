@@ -205,16 +205,15 @@ def _reduction(wanted: Reduce | None, suffix: str, n_frames: int) -> How | None:
 
 def _check_fill(request: _Request) -> None:
     """Refuse a value of gaps that the images cannot hold, before any work is done for them."""
-    import numpy as np
-
+    from geomlib.assembly.accumulators import result_dtype
     from geomlib.assembly.fill import fill_value
 
     fill, dtype = request.options["fill"], request.stack.dtype
     floating = request.options["method"] == "split" or request.options["binning"] is not None
-    if fill is None or floating or request.reduce in ("mean", "std"):
+    if fill is None or floating:
         return
-    if request.reduce == "sum":
-        dtype = np.sum(np.zeros(1, dtype)).dtype
+    if request.reduce is not None:
+        dtype = result_dtype(request.reduce, dtype)
     try:
         fill_value(fill, dtype)
     except GeometryError as problem:
@@ -225,15 +224,13 @@ def _check_fill(request: _Request) -> None:
 
 
 def _images(request: _Request, progress: Progress) -> Iterator[AssembledImage]:
-    from geomlib.assembly import assemble_data
-    from geomlib.data import assemble_frames, reduce_frames
+    from geomlib.data import assemble_frames, assemble_reduced
 
     stack, geometry, frames, how, options = request
     if how is None:
         yield from assemble_frames(stack, geometry, frames, progress=progress, **options)
         return
-    reduced = reduce_frames(stack, how, frames, progress=progress)
-    yield assemble_data(reduced, geometry, **options)
+    yield assemble_reduced(stack, geometry, how, frames, progress=progress, **options)
 
 
 def _origin(request: _Request, arguments: Sequence[str]) -> Origin:

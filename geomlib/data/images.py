@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly import AssembledImage, assemble_data
-from geomlib.assembly.accumulators import How
-from geomlib.assembly.reduction import Reduction
 from geomlib.data.stack import CHUNK_BYTES, FrameStack
 from geomlib.geometry import Geometry
+
+# What assembles loads at first use: frames can be read without a compiler.
+if TYPE_CHECKING:
+    from geomlib.assembly.accumulators import How
+    from geomlib.assembly.block_reduction import BlockReduction
+    from geomlib.assembly.image import AssembledImage
 
 NDArray = npt.NDArray[Any]
 #: Called with the number of frames done since the last call.
@@ -45,18 +48,74 @@ def reduce_frames(
     Returns
     -------
     dict of int to ndarray, shape (ss, fs)
-        The modules that have data in any of the frames, as `assemble_data` takes them.
+        The modules that have data in any of the frames; `assemble_data` takes them, if there are
+        any. `assemble_reduced` makes an image in any case.
+
+    Raises
+    ------
+    GeometryError
+        If `how` is something else, or there are no frames.
     """
-    reduction = Reduction(how)
-    seen = np.zeros(stack.shape[1], dtype=bool)
+    reduction = _reduce(stack, how, frames, max_bytes, progress)
+    modules = reduction.result()
+    return {int(module): modules[int(module)] for module in np.flatnonzero(reduction.present)}
+
+
+def assemble_reduced(
+    stack: FrameStack,
+    geometry: Geometry,
+    how: How,
+    frames: Sequence[int] | None = None,
+    *,
+    max_bytes: int = CHUNK_BYTES,
+    progress: Progress | None = None,
+    **options: Any,
+) -> AssembledImage:
+    """Reduce frames, in bounded memory, and assemble the result.
+
+    The image is that of `assemble_data` with ``reduce``.
+
+    Parameters
+    ----------
+    stack, how, frames, max_bytes, progress
+        As for `reduce_frames`.
+    geometry : Geometry
+        Where the pixels are.
+    **options
+        Options of `assemble_data` for the image: `method`, `fill` ….
+
+    Returns
+    -------
+    AssembledImage
+        Of shape (y, x).
+
+    Raises
+    ------
+    GeometryError
+        As `reduce_frames` and `assemble_data`.
+    """
+    return _reduce(stack, how, frames, max_bytes, progress).assemble(geometry, options)
+
+
+def _reduce(
+    stack: FrameStack,
+    how: How,
+    frames: Sequence[int] | None,
+    max_bytes: int,
+    progress: Progress | None,
+) -> BlockReduction:
+    from geomlib.assembly.block_reduction import BlockReduction
+    from geomlib.assembly.inputs import Stack
+    from geomlib.assembly.treatment import Treatment
+
+    n_modules = stack.shape[1]
+    reduction = BlockReduction(how, n_modules)
     for numbers, data in stack.chunks(frames, max_bytes=max_bytes):
-        present = stack.present(numbers)
-        seen |= present.any(axis=0)
-        reduction.add(data, None if present.all() else present[:, :, np.newaxis, np.newaxis])
+        block = Stack(((data, tuple(range(n_modules))),), data.shape[:1], data.dtype)
+        reduction.add(block, Treatment(present=stack.present(numbers)))
         if progress is not None:
             progress(len(numbers))
-    result = reduction.result()
-    return {int(module): result[module] for module in np.flatnonzero(seen)}
+    return reduction
 
 
 def assemble_frames(
@@ -90,6 +149,8 @@ def assemble_frames(
     AssembledImage
         Of shape (n, y, x): the images of one chunk.
     """
+    from geomlib.assembly import assemble_data
+
     for numbers, data in stack.chunks(frames, max_bytes=max_bytes):
         present = stack.present(numbers)
         yield assemble_data(data, geometry, present=present, **options)

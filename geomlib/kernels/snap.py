@@ -24,6 +24,12 @@ from geomlib.kernels.vector import LANES, LINE, copy_row, fence, prefetch, strea
 
 #: Columns of a table of tiles.
 MODULE, SS, FS, TOP, BOTTOM, LEFT, RIGHT, SS_UP, FS_UP, SS_ALONG, FS_ALONG = range(11)
+#: numba compiles a function anew for each literal 0 that it is given.
+_ZERO = np.int64(0)
+#: Lines of memory that are asked for ahead of time, where they become columns: a tile, or half of
+#: one; and where they become rows.
+AHEAD = 64
+LINES_AHEAD = 8
 NDArray = npt.NDArray[Any]
 Tiles = npt.NDArray[np.int64]
 
@@ -50,12 +56,22 @@ class Modules(NamedTuple):
     steps: tuple[int, int, int]
 
 
-def modules_of(parts: Sequence[tuple[NDArray, tuple[int, ...]]]) -> Modules:
-    """Describe arrays of shape (frames, n, ss, fs); copies are made only where layouts differ."""
-    if len(parts) > 1 and len({(a.strides[0], *a.strides[2:]) for a, _ in parts}) > 1:
-        parts = [(np.ascontiguousarray(a), numbers) for a, numbers in parts]
-        if len({a.shape[1] for a, _ in parts}) > 1:
-            parts = [(a[:, [i]], (n,)) for a, numbers in parts for i, n in enumerate(numbers)]
+Parts = Sequence[tuple[NDArray, tuple[int, ...]]]
+
+
+def one_layout(parts: Parts) -> tuple[tuple[NDArray, tuple[int, ...]], ...]:
+    """Return arrays (…, n, ss, fs) that all have the same strides; copies where they differ."""
+    if len(parts) == 1 or len({(*a.strides[:-3], *a.strides[-2:]) for a, _ in parts}) == 1:
+        return tuple(parts)
+    alike = [(np.ascontiguousarray(a), numbers) for a, numbers in parts]
+    if len({a.shape[-3] for a, _ in alike}) > 1:
+        one = [(a[..., i, :, :], n) for a, numbers in alike for i, n in enumerate(numbers)]
+        alike = [(np.ascontiguousarray(a)[..., np.newaxis, :, :], (n,)) for a, n in one]
+    return tuple(alike)
+
+
+def modules_of(parts: Parts) -> Modules:
+    """Describe arrays of shape (frames, n, ss, fs), all of one layout."""
     starts = {
         number: start + i * array.strides[1]
         for array, numbers in parts
@@ -128,11 +144,12 @@ def _copy_box(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _beside(tiles, a, b):  # type: ignore[no-untyped-def]
-    """Say whether two tiles of a module lie in the same rows of the image, the same way round."""
-    same = tiles[a, MODULE] == tiles[b, MODULE]
-    same &= (tiles[a, TOP] == tiles[b, TOP]) & (tiles[a, BOTTOM] == tiles[b, BOTTOM])
+def _same_lines(tiles, a, b, slow):  # type: ignore[no-untyped-def]
+    """Say whether the data of two tiles lies in the same lines of memory, the same way round."""
+    same = (tiles[a, MODULE] == tiles[b, MODULE]) & (tiles[a, slow] == tiles[b, slow])
+    same &= tiles[a, BOTTOM] - tiles[a, TOP] == tiles[b, BOTTOM] - tiles[b, TOP]
     same &= (tiles[a, SS_UP] == tiles[b, SS_UP]) & (tiles[a, FS_UP] == tiles[b, FS_UP])
+    same &= tiles[a, FS_ALONG] == tiles[b, FS_ALONG]
     return same & (tiles[a, SS_ALONG] == tiles[b, SS_ALONG])
 
 
@@ -143,34 +160,67 @@ def _copy_tiles(  # type: ignore[no-untyped-def]
     """Copy one frame into rows ``low`` … ``high``; ``image`` is where row ``low`` would begin."""
     frame_in, ss_in, fs_in = steps
     row_out, column_out = image_steps
-    t = 0
+    slow = SS if abs(ss_in) >= abs(fs_in) else FS
+    places = np.empty((len(tiles), 4), np.int64)
+    t = _ZERO
     while t < len(tiles):
-        # Tiles beside each other share rows of memory, which are read in the order they lie in: a
-        # few rows at a time of each tile take twice as long.
-        end = t + 1
-        while end < len(tiles) and _beside(tiles, t, end):
-            end += 1
-        first, last = max(tiles[t, TOP], low), min(tiles[t, BOTTOM], high)
         up = tiles[t, SS_UP] * ss_in + tiles[t, FS_UP] * fs_in
-        upright = abs(up) >= abs(tiles[t, SS_ALONG] * ss_in + tiles[t, FS_ALONG] * fs_in)
-        rows = 1 if upright else max(last - first, 1)
-        for i in range(0, last - first, rows):
-            y = last - 1 - i if upright and up < 0 else first + i
-            for k in range(t, end):
-                along = tiles[k, SS_ALONG] * ss_in + tiles[k, FS_ALONG] * fs_in
-                source = modules[tiles[k, MODULE]] + frame * frame_in
-                source += tiles[k, SS] * ss_in + tiles[k, FS] * fs_in + (y - tiles[k, TOP]) * up
-                target = image + (y - low) * row_out + tiles[k, LEFT] * column_out
-                width = tiles[k, RIGHT] - tiles[k, LEFT]
-                if rows == 1 and abs(along) == given.itemsize and column_out == wanted.itemsize:
-                    # What `_copy_box` would do, without its decisions for each row.
-                    copy_row(given, wanted, source, target, width, 1 if along > 0 else -1)
-                    continue
-                size, from_steps = (rows, width), (up, along)
-                # What follows a tile in memory is most often the next one.
-                ahead = 0 if upright else width * abs(along)
-                _copy_box(given, wanted, source, target, size, from_steps, image_steps, ahead)
+        along = tiles[t, SS_ALONG] * ss_in + tiles[t, FS_ALONG] * fs_in
+        # Tiles whose rows are lines of memory may share these lines.
+        upright = abs(up) >= abs(along)
+        end = t
+        while end < len(tiles) and (end == t or (upright and _same_lines(tiles, t, end, slow))):
+            first, last = max(tiles[end, TOP], low), min(tiles[end, BOTTOM], high)
+            source = modules[tiles[end, MODULE]] + frame * frame_in
+            source += tiles[end, SS] * ss_in + tiles[end, FS] * fs_in
+            source += (first - tiles[end, TOP]) * up
+            places[end, 0], places[end, 2] = source, last - first
+            places[end, 1] = image + (first - low) * row_out + tiles[end, LEFT] * column_out
+            places[end, 3] = tiles[end, RIGHT] - tiles[end, LEFT]
+            end += 1
+        if upright:
+            _copy_lines(given, wanted, places[t:end], (up, along), image_steps)
+        elif places[t, 2] > 0:
+            size = (places[t, 2], places[t, 3])
+            # What follows a tile in memory is most often the next one.
+            ahead = AHEAD * abs(along)
+            box = (places[t, 0], places[t, 1], size, (up, along), image_steps, ahead)
+            _copy_box(given, wanted, *box)
         t = end
+
+
+@kernel
+def _copy_lines(given, wanted, places, steps, image_steps):  # type: ignore[no-untyped-def]
+    """Copy tiles that share lines of memory, line by line, in the order they lie in.
+
+    A few lines at a time of each tile would take twice as long. ``places`` holds for each tile
+    where its first row lies and where it goes, the number of rows, and of columns.
+    """
+    up, along = steps
+    row_out, column_out = image_steps
+    height, together = _ZERO, _ZERO
+    for k in range(len(places)):
+        height = max(height, places[k, 2])
+        together += places[k, 3]
+    in_runs = abs(along) == given.itemsize and column_out == wanted.itemsize
+    # The processor reads ahead by itself where one line begins at the end of the other.
+    ahead = LINES_AHEAD * abs(up) if together * given.itemsize < abs(up) else _ZERO
+    for line in range(height):
+        for k in range(len(places)):
+            rows, width = places[k, 2], places[k, 3]
+            if line >= rows:
+                continue
+            y = line if up > 0 else rows - 1 - line
+            source, target = places[k, 0] + y * up, places[k, 1] + y * row_out
+            if not in_runs:
+                size = (_ZERO + 1, width)
+                _copy_box(given, wanted, source, target, size, steps, image_steps, _ZERO)
+                continue
+            if ahead != 0:
+                lowest = source + min(along, 0) * (width - 1) + ahead
+                for there in range(0, width * given.itemsize, LINE):
+                    prefetch(lowest + there)
+            copy_row(given, wanted, source, target, width, 1 if along > 0 else -1)
 
 
 @kernel
@@ -193,7 +243,7 @@ def _copy_frames(  # type: ignore[no-untyped-def]
                 start = source + (y - tiles[k, TOP]) * up + x * along
                 target = image + (y - low) * row_out + (tiles[k, LEFT] + x) * column_out
                 box, to = (count, columns), (frame_out, column_out)
-                _copy_box(given, wanted, start, target, box, (frame_in, along), to, 0)
+                _copy_box(given, wanted, start, target, box, (frame_in, along), to, _ZERO)
 
 
 @kernel
@@ -203,10 +253,13 @@ def _fill_gaps(wanted, blank, gaps, image, image_steps, low, high):  # type: ign
     size = wanted.itemsize
     for g in range(len(gaps)):
         first, last = max(gaps[g, 0], low), min(gaps[g, 1], high)
+        if first >= last:
+            continue
         start = image + (first - low) * row_out + gaps[g, 2] * column_out
         height, width = last - first, gaps[g, 3] - gaps[g, 2]
         if width >= LANES:
-            _copy_box(wanted, wanted, blank, start, (height, width), (0, size), image_steps, 0)
+            box = (height, width)
+            _copy_box(wanted, wanted, blank, start, box, (_ZERO, size), image_steps, _ZERO)
             continue
         # Between two tiles: down the image, since starting on a row costs more than its pixels.
         for x in range(width):

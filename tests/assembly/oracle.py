@@ -1,4 +1,4 @@
-"""Snapped images worked out anew, pixel by pixel from the geometry; and detectors to try them on."""
+"""Snapped images worked out anew, pixel by pixel; and detectors to try them on."""
 
 import numpy as np
 

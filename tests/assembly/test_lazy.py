@@ -2,6 +2,7 @@
 
 import threading
 
+import dask.array as da
 import h5py
 import numpy as np
 import pytest
@@ -448,3 +449,36 @@ def test_closed_files(tmp_path):
 def test_options_that_do_not_fit_the_frames(small_blocks, shape):
     with pytest.raises(GeometryError, match=r"mask has shape .* does not broadcast to the frames"):
         assemble_data(Recorder(numbers(8, *SHAPE)), GEOMETRY, mask=np.zeros(shape, bool))
+
+
+# -- Detectors of a single module -------------------------------------------------------
+
+SINGLE = generic([(0, 0)], (8, 10), 1e-3)
+
+
+@pytest.mark.parametrize("reduce", [None, "sum"])
+@pytest.mark.parametrize("frames", [(7,), (2, 4), (3, 1), (1, 5), (1, 1)])
+@pytest.mark.parametrize("lazy", [Recorder, lambda a: da.from_array(a, chunks=2)])
+def test_options_of_each_frame_without_an_axis_of_modules(monkeypatch, frames, lazy, reduce):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 2 * 320)
+    data = numbers(*frames, 8, 10)
+    options = {
+        "mask": numbers(*frames, 8, 10, seed=1) > 150,
+        "dark": numbers(*frames[-1:], 1, 8, 10, seed=2),
+        "gain": numbers(*frames, 8, 10, seed=3),
+    }
+    whole = {n: a if n == "dark" else a[..., np.newaxis, :, :] for n, a in options.items()}
+    expected = assemble_data(data[..., np.newaxis, :, :], SINGLE, reduce=reduce, **whole)
+    close(
+        assemble_data(lazy(data[..., np.newaxis, :, :]), SINGLE, reduce=reduce, **options), expected
+    )
+    if frames[-1] > 1:
+        close(assemble_data(lazy(data), SINGLE, reduce=reduce, **options), expected)
+
+
+@pytest.mark.parametrize("lazy", [Recorder, lambda a: da.from_array(a, chunks=2)])
+def test_jungfrau_data_with_a_mask_for_each_frame(lazy):
+    geometry = geomlib.example_geometry("JUNGFRAU-500K")
+    data = numbers(6, 512, 1024)
+    mask = numbers(6, 512, 1024, seed=2) > 150
+    close(assemble_data(lazy(data), geometry, mask=mask), assemble_data(data, geometry, mask=mask))

@@ -67,7 +67,7 @@ def test_no_view_ever_sees_its_memory_taken(view):
     np.testing.assert_array_equal(np.array(part), before)
     del part, other
     gc.collect()
-    assert len(memory._kept) == 2
+    assert len(memory._kept) == 1
 
 
 @needs_recycling
@@ -120,3 +120,47 @@ def test_scratch_belongs_to_a_thread():
         thread.join()
     for one, two, other in found.values():
         assert one == two != other
+
+
+@needs_recycling
+def test_a_system_that_refuses_advice(monkeypatch):
+    class Refusing(memory.mmap.mmap):
+        def madvise(self, *_):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(memory.mmap, "mmap", Refusing)
+    image = memory.image_room(LARGE, FLOATS)
+    image[...] = 1
+    del image
+    gc.collect()
+    assert not memory._kept
+
+    def full(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(memory.mmap, "mmap", full)
+    assert memory.image_room(LARGE, FLOATS).shape == LARGE
+
+
+def test_large_scratch_is_not_kept():
+    room = memory.scratch((memory.MOST_SCRATCH + 1,), np.dtype(np.uint8), "large")
+    assert "large" not in memory._own.__dict__
+    assert room.base is None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_out_that_shares_memory_with_data(threads):
+    geometry = geomlib.example_geometry("LPD-Mini")
+    room = np.zeros((3, 68, 256), dtype=np.float32)
+    data = room.reshape(-1)[: 2 * 8192].reshape(2, *geometry.data_shape)
+    out = room.reshape(-1)[8192 : 8192 + 2 * 68 * 128].reshape(2, 68, 128)
+    for _ in range(2):
+        with pytest.raises(geomlib.GeometryError, match="shares memory"):
+            geomlib.assemble_data(data, geometry, out=out, threads=threads)
+    # Mingled, but apart: every other number.
+    mingled = np.zeros((2, 2 * 68 * 128 * 2), dtype=np.float32).reshape(-1)
+    data = mingled[::2][: 2 * 8192].reshape(2, *geometry.data_shape)
+    out = mingled[1::2][: 2 * 68 * 128].reshape(2, 68, 128)
+    data[...] = 3
+    image = geomlib.assemble_data(data, geometry, out=out, threads=threads).data
+    assert set(np.unique(image[~np.isnan(image)])) == {3}

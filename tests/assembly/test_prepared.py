@@ -105,7 +105,6 @@ def test_what_is_not_plain_is_not_remembered():
         {"method": "nearest"},
         {"method": "split"},
         {"dark": 1.0},
-        {"fill": np.zeros(())},
     ]
     for each in options:
         assemble_data(data, GEOMETRY, **each)
@@ -138,3 +137,29 @@ def test_only_so_many_are_kept():
     for count in range(1, prepared.MOST + 5):
         assemble_data(frames(8, count), GEOMETRY)
     assert len(prepared._known) == prepared.MOST
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"), [("f2", "f4"), ("f4", "f2"), ("u1", "f2"), ("f2", "f2"), ("c8", "c8")]
+)
+def test_dtypes_that_the_compiler_does_not_have(given, wanted):
+    data = frames(9, dtype="u1").astype(given)
+    wanted_image = expected(data, dtype=wanted).data
+    for _ in range(3):
+        found = assemble_data(data, GEOMETRY, dtype=wanted).data
+        np.testing.assert_array_equal(found, wanted_image)
+
+
+def test_the_sign_of_a_zero():
+    data = frames(10)
+    for fill in (0.0, -0.0, 0.0):
+        image = assemble_data(data, GEOMETRY, fill=fill).data
+        assert np.signbit(image[33, 0] if image.ndim == 2 else image[0, 33, 0]) == np.signbit(fill)
+
+
+def test_what_was_used_last_is_kept_longest():
+    for count in range(1, prepared.MOST + 8):
+        assemble_data(frames(11, 1), GEOMETRY)
+        assemble_data(frames(11, count + 1), GEOMETRY)
+    known = [kind for kind in prepared._known if kind[1][0][0] == 1]
+    assert len(known) == 1

@@ -80,10 +80,16 @@ def check(data, how, treatment=None, stack=None, threads=None):
     stack = stack or as_stack(data, DETECTOR)
     checked = check_treatment(frames, DETECTOR, data.dtype, **treatment)
     ((found, numbers),) = reduce_stack(stack, how, checked, threads).parts
-    assert numbers == tuple(range(5))
-    expected = by_numpy(data, how, tuple(range(len(frames))), treatment)
+    axes = tuple(range(len(frames)))
+    expected = by_numpy(data, how, axes, treatment)
     assert found.dtype == expected.dtype.newbyteorder("=")
-    assert found.shape == SHAPE
+    # Modules that are in no frame are left out.
+    held = np.broadcast_to(treatment.get("present", True), data.shape[:-2]).any(axis=axes)
+    held = held if held.any() else np.ones(5, dtype=bool)
+    assert numbers == tuple(np.flatnonzero(held))
+    whole = np.full(SHAPE, np.nan if found.dtype.kind == "f" else 0, found.dtype)
+    whole[held] = found
+    found = whole
     if how in ("max", "min") or found.dtype.kind != "f":
         np.testing.assert_array_equal(found, expected)
         return found
@@ -98,7 +104,9 @@ def check(data, how, treatment=None, stack=None, threads=None):
     return found
 
 
-DTYPES = ["?", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
+DTYPES = ["?", "u1", "u2", "i4", "u8", "i8", "f2", "f4", "f8"]
+#: No other code than for those, but loops of their own.
+DTYPES += [pytest.param(dtype, marks=pytest.mark.slow) for dtype in ("i1", "i2", "u4")]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -194,7 +202,7 @@ def test_treatments_in_all_combinations(how, dtype):
         check(data, how, treatment)
 
 
-@pytest.mark.parametrize("dtype", ["f8", "i4", "f2"])
+@pytest.mark.parametrize("dtype", [pytest.param("f8", marks=pytest.mark.slow), "i4", "f2"])
 def test_treatments_of_other_dtypes(dtype):
     data = random_stack(FRAMES, dtype)
     given = options(FRAMES)

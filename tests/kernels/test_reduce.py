@@ -28,6 +28,12 @@ def random_rows(rng, n_rows, size, dtype, treated, masked):
         fields |= {name: flags, f"{name}_starts": starts, "bits": np.uint8(2)}
     if treated or (masked and floating):
         fields["work"] = np.empty(4 * kernels.WORK_STEP, "f4")
+    # As the library calls the loops: for arrays that can be written to, all of them would be
+    # compiled once more.
+    for name in ("dark", "gain", "mask", "skip"):
+        if name in fields:
+            fields[name].flags.writeable = False
+    flat.flags.writeable = False
     return kernels.Rows(flat, starts, **fields)
 
 
@@ -73,6 +79,7 @@ def test_rows(dtype, treated, masked, size, n_rows):
 def test_transposing(dtype, size, rows):
     step, pitch = rows + 3, size + 5
     flat = np.random.default_rng(0).integers(0, 200, size * step).astype(dtype)
+    flat.flags.writeable = False
     out, expected = np.full((2, rows * pitch), 7, dtype)
     kernels.transpose(flat, step, size, rows, out, pitch)
     kernels._transpose_with_numpy(flat, step, size, rows, expected, pitch)
