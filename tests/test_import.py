@@ -27,6 +27,13 @@ def test_building_a_geometry_loads_numpy_only():
     assert modules.isdisjoint(HEAVY)
 
 
+@pytest.mark.parametrize(
+    "name", ["open_frames", "AssembledImage", "assemble_data", "load_plan", "split_plan", "data"]
+)
+def test_names_of_assembly_do_not_load_the_compiler(name):
+    assert loaded_after(f"import geomlib; geomlib.{name}").isdisjoint(HEAVY)
+
+
 @pytest.mark.parametrize("name", geomlib.__all__)
 def test_public_names(name):
     assert getattr(geomlib, name) is not None

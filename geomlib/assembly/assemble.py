@@ -20,7 +20,6 @@ from geomlib.assembly.options import Window, binned_grid, crop_plan
 from geomlib.assembly.plan import Grid, Plan, make_plan
 from geomlib.assembly.prepared import kind_of_call, recall, remember
 from geomlib.assembly.reduction import mean_dtype, reduce_stack, without_value
-from geomlib.assembly.run import Finish, run_plan
 from geomlib.assembly.sources import is_lazy
 from geomlib.assembly.split import SplitPlan, Values, check_plan, run_split, split_plan
 from geomlib.assembly.treatment import Treatment, check_treatment
@@ -184,6 +183,9 @@ def assemble_data(
     if isinstance(used, SplitPlan):
         run_split(used, stack, treatment, image, values, fill, workers)
     else:
+        # The kernels, and with them the compiler, load with the first image.
+        from geomlib.assembly.run import Finish, run_plan
+
         finish = Finish(value, binning or 1, binning_mode == "mean")
         shape = geometry.data_shape
         run_plan(used, shape, stack, image, finish, workers, treatment)

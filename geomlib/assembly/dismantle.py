@@ -25,7 +25,6 @@ from geomlib.assembly.plan import (
     make_plan,
     uncovered,
 )
-from geomlib.assembly.run import Finish, run_plan
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -98,6 +97,8 @@ def dismantle_image(
     pixels = Stack(((array[..., np.newaxis, :, :], (0,)),), frames, array.dtype)
     modules, ss, fs = geometry.data_shape
     target = stack.reshape(*frames, modules * ss, fs)
+    from geomlib.assembly.run import Finish, run_plan
+
     finish = Finish(fill_value(fill, stack.dtype))
     workers = choose_threads(threads, frames, back.grid, stack.dtype)
     run_plan(back, (1, *grid.shape), pixels, target, finish, workers)
