@@ -25,7 +25,7 @@ NDArray = npt.NDArray[Any]
 #: Smaller arrays are left to the allocator, which keeps memory of that size itself.
 LEAST_BYTES = 32 * 2**20
 #: Memory kept for the next image is at most this.
-MOST_BYTES = 2**30
+MOST_BYTES = 2 * 2**30
 #: Larger scratch is not kept.
 MOST_SCRATCH = 16 * 2**20
 _PAGE = 2 * 2**20

@@ -173,7 +173,7 @@ class Job:
             if self.treatment or self.finish.side > 1:
                 if not overlapping(self.plan):
                     self._constants(modules)
-                work = partial(self._in_scratch, copier, modules)
+                work = partial(_quietly, self._in_scratch, copier, modules)
                 bands = self._bands(copier)
                 cuts = list(self._cut(frames, bands, self._together(copier)))
             else:
@@ -273,23 +273,26 @@ class Job:
             for name, (_, image) in constants.items()
             if image is None
         }
-        filled = self.missing == self.missing and not constants.keys() <= {"mask"}
+        refill = self.missing == self.missing and not constants.keys() <= {"mask"}
         # Band after band, so that what is the same for all frames stays in the cache.
         for rows in pairwise(bands.tolist()):
+            height = slice(rows[1] - rows[0])
+            fixed = {
+                name: image[0, slice(*rows)].reshape(-1)
+                for name, (_, image) in constants.items()
+                if image is not None
+            }
             for first in range(*frames, together):
                 some = (first, min(first + together, frames[1]))
-                part = (slice(some[1] - first), slice(rows[1] - rows[0]))
-                values, needed = room[part], {}
+                part = (slice(some[1] - first), height)
+                values = room[part]
                 copier.copy(some, rows, values)
-                for name, (source, image) in constants.items():
-                    if image is None:
-                        needed[name] = rooms[name][part]
-                        source.copy(some, rows, needed[name])
-                    else:
-                        needed[name] = np.broadcast_to(image[:, slice(*rows)], values.shape)
+                for name, changing in rooms.items():
+                    constants[name][0].copy(some, rows, changing[part])
                 for i, frame in enumerate(range(*some)):
-                    self._treat(values[i], {name: array[i] for name, array in needed.items()})
-                    if filled:
+                    own = {name: changing[i, height] for name, changing in rooms.items()}
+                    self._treat(values[i], fixed | own)
+                    if refill:
                         copier.clear(values[i : i + 1], rows)
                     self._store(values[i], self.image[frame], rows)
 
@@ -299,17 +302,19 @@ class Job:
         return max(1, min(copier.together, SCRATCH_BYTES // row))
 
     def _treat(self, values: NDArray, needed: dict[str, NDArray]) -> None:
-        numbers, none = values.reshape(-1), np.empty(0, self.dtype)
+        """Scale and mask a band of one frame."""
+        if not needed:
+            return
+        numbers = values.reshape(-1)
         dark, gain, mask = (needed.get(name) for name in ("dark", "gain", "mask"))
         if dark is not None or gain is not None:
+            none = numbers[:0]
             scales = [none if a is None else a.reshape(-1) for a in (dark, gain)]
-            with np.errstate(over="ignore", invalid="ignore"):
-                _kernel("scale", self.dtype)(numbers, *scales)
+            _kernel("scale", self.dtype)(numbers, *scales)
         if mask is not None:
-            seen = raw_view(numbers)
             fill = raw_view(np.array(self.missing, self.dtype))[()]
             bits = mask.dtype.type(self.bits)
-            _kernel("blank", self.dtype)(seen, mask.reshape(-1), bits, fill)
+            _kernel("blank", self.dtype)(raw_view(numbers), mask.reshape(-1), bits, fill)
 
     def _store(self, values: NDArray, image: NDArray, rows: Span) -> None:
         side = self.finish.side
@@ -322,16 +327,20 @@ class Job:
             _kernel("bin_rows", self.dtype)(values, side, average, totals, counts, room)
             if self.finish.fill == self.finish.fill:
                 room[np.isnan(room)] = self.finish.fill
-            with np.errstate(over="ignore"):
-                target[...] = room
+            target[...] = room
             return
         target = image[slice(*rows)]
         large = self.image.nbytes >= SMALL_BYTES and target.flags.c_contiguous
         if large and snap.COMPILED and values.dtype == target.dtype:
             kernels.stream_rows(values, target)
         else:
-            with np.errstate(over="ignore"):
-                target[...] = values
+            target[...] = values
+
+
+def _quietly(function: Callable[..., None], *arguments: Any) -> None:
+    """Call without warnings of numpy: an overflow becomes infinite, as in compiled loops."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        function(*arguments)
 
 
 def _kernel(name: str, dtype: np.dtype[Any]) -> Callable[..., None]:
