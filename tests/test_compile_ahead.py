@@ -134,7 +134,7 @@ def test_afterwards_a_fresh_process_compiles_nothing(tmp_path, parts):
     # Once more: all is read, and nothing compiled.
     compiled, found, _, _ = run(WARMUP, parts, "float64", **empty).split()
     assert int(compiled) == 0
-    assert int(found) > 5
+    assert int(found) > 3
 
 
 @pytest.mark.jit

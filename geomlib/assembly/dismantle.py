@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from geomlib import checks
 from geomlib.assembly.assemble import Method, check_geometry, choose_threads
-from geomlib.assembly.fill import fill_value
+from geomlib.assembly.fill import check_no_mask, fill_value
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Stack, plain_array
 from geomlib.assembly.memory import image_room
@@ -198,6 +198,7 @@ def _place(array: NDArray, image: AssembledImage | None, grid: Grid) -> Grid:
 def _output(out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
     if out is None:
         return image_room(shape, dtype)
+    check_no_mask(out)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise GeometryError(f"out must be a {dtype} array of shape {shape}, not {found}")

@@ -78,12 +78,32 @@ def as_stack(data: Any, detector: Detector, axes: Axes | None = None) -> Stack:
     modules = module_arrays(data, detector, axes)
     if modules is not None:
         return _from_mapping(modules, detector, axes)
-    xarray = sys.modules.get("xarray")
-    if xarray is not None and isinstance(data, xarray.DataArray) and "module" in data.dims:
+    if is_labelled(data):
         return _from_labelled(data, detector, axes)
-    array = plain_array(data, "data")
-    array = to_modules(from_stream(array) if axes == "stream" else array, detector)
+    array = in_order(plain_array(data, "data"), detector, axes)
     return Stack(((array, tuple(range(detector.n_modules))),), array.shape[:-3], array.dtype)
+
+
+def in_order(array: NDArray, detector: Detector, axes: Axes | None) -> NDArray:
+    """View the data of all modules as (…, modules, ss, fs).
+
+    Raises
+    ------
+    GeometryError
+        If its shape does not fit; the message tells the one that was given.
+    """
+    if axes is None:
+        return to_modules(array, detector)
+    try:
+        return to_modules(from_stream(array), detector)
+    except GeometryError:
+        modules, ss, fs = detector.data_shape
+        plain = array.shape[-3:] == detector.data_shape
+        hint = f". It has the usual order (…, {modules}, {ss}, {fs}): leave axes out"
+        raise GeometryError(
+            f"data has shape {array.shape}; with axes='stream' {detector.name} needs (…, {modules}, "
+            f"{fs}, {ss}, pulses): (…, module, fs, ss, pulse)" + (hint if plain else "")
+        ) from None
 
 
 def check_axes(axes: object) -> None:
@@ -98,8 +118,14 @@ def check_axes(axes: object) -> None:
         raise GeometryError(f"axes must be None or 'stream', not {axes!r}")
 
 
+def is_labelled(data: object) -> bool:
+    """Tell whether data is an xarray array with a dimension ``module``."""
+    xarray = sys.modules.get("xarray")
+    return xarray is not None and isinstance(data, xarray.DataArray) and "module" in data.dims
+
+
 def module_arrays(
-    data: Any, detector: Detector, axes: Axes | None = None
+    data: Any, detector: Detector, axes: Axes | None = None, name: str = "data"
 ) -> Mapping[Any, Any] | None:
     """Return data that consists of an array for each module as a mapping; None for other data.
 
@@ -115,7 +141,7 @@ def module_arrays(
     if isinstance(data, Mapping):
         return data
     if isinstance(data, list | tuple):
-        return _from_sequence(data, detector, axes)
+        return _from_sequence(data, detector, axes, name)
     stacking = sys.modules.get("extra_data.stacking")
     if stacking is not None and isinstance(data, stacking.StackView):
         return _from_stack_view(data, detector, axes)
@@ -123,15 +149,16 @@ def module_arrays(
 
 
 def _from_sequence(
-    data: Sequence[Any], detector: Detector, axes: Axes | None
+    data: Sequence[Any], detector: Detector, axes: Axes | None, name: str
 ) -> dict[int, Any] | None:
     missing = [entry is None for entry in data]
     if any(missing):
         if len(data) != detector.n_modules or all(missing):
-            found = "nothing but None" if all(missing) else f"{len(data)} entries, some of them"
+            some = "all of them" if all(missing) else "some of them"
             raise GeometryError(
-                f"data is a list of {found} None; with None for missing modules it must hold an "
-                f"array for each of the {detector.n_modules} modules of {detector.name}, in order"
+                f"{name} is a list of {len(data)} entries, {some} None; with None for missing "
+                f"modules it must hold an entry for each of the {detector.n_modules} modules of "
+                f"{detector.name}, in order, and at least one array"
             )
         return {i: entry for i, entry in enumerate(data) if entry is not None}
     shapes = {getattr(entry, "shape", None) for entry in data}
@@ -145,7 +172,7 @@ def _from_sequence(
     outer = -4 if axes == "stream" else -3
     if len(shape) >= -outer and shape[outer] == detector.n_modules:
         warn(
-            f"data is a list of {len(data)} arrays {shape}: taken as {len(data)} times all modules "
+            f"{name} is a list of {len(data)} arrays {shape}: taken as {len(data)} times all modules "
             f"of {detector.name}; if each array is one module, pass a dict {{module number: array}}"
         )
         return None
@@ -242,17 +269,33 @@ def _shape_hint(shape: tuple[int, ...], detector: Detector) -> str:
     modules, ss, fs = detector.data_shape
     if len(shape) >= 4 and shape[-4:-1] == (modules, fs, ss):
         return ". This looks like stream order (module, fs, ss, pulse): pass axes='stream'"
-    if len(shape) >= 4 and (shape[-4], *shape[-2:]) == detector.data_shape and shape[-3] < 4:
-        return f". Axis {len(shape) - 3} looks like the gain axis of raw data: take [..., 0, :, :]"
+    names = _of_shape(shape[-3:])
+    other = f". This is the shape of {' and '.join(names)}" if names else ""
     if shape[-3:] == (modules, fs, ss):
-        return ". Slow and fast scan are swapped: pass data.swapaxes(-1, -2)"
+        swapped = "slow and fast scan are swapped: pass data.swapaxes(-1, -2)"
+        return f"{other}; or {swapped}" if other else f". S{swapped[1:]}"
+    if other:
+        return other
     if len(shape) >= 3 and shape[-2:] == (ss, fs):
+        hints = []
         if modules in shape[:-3]:
             axis = shape.index(modules)
-            return f". The modules seem to be axis {axis}: pass np.moveaxis(data, {axis}, -3)"
-        if shape[-3] < modules:
-            return ". With modules missing, pass a dict {module number: array (…, ss, fs)}"
+            hints.append(f"The modules seem to be axis {axis}: pass np.moveaxis(data, {axis}, -3)")
+        if shape[-4:-3] == (modules,) and shape[-3] < 4:
+            hints.append(f"If axis {len(shape) - 3} is the gain of raw data: take [..., 0, :, :]")
+        if not hints and shape[-3] < modules:
+            hints.append("With modules missing, pass a dict {module number: array (…, ss, fs)}")
+        return "".join(f". {hint}" for hint in hints)
     return ""
+
+
+def _of_shape(shape: tuple[int, ...]) -> list[str]:
+    """Return the names of detectors of several modules whose frames have a shape."""
+    from geomlib.detectors.examples import EXAMPLE_NAMES, example_geometry
+
+    if len(shape) < 3 or shape[0] == 1:
+        return []
+    return [name for name in EXAMPLE_NAMES if example_geometry(name).data_shape == shape]
 
 
 def _from_mapping(data: Mapping[Any, Any], detector: Detector, axes: Axes | None) -> Stack:
@@ -261,7 +304,7 @@ def _from_mapping(data: Mapping[Any, Any], detector: Detector, axes: Axes | None
     parts = []
     _, ss, fs = detector.data_shape
     for number, value in data.items():
-        module = _module_number(number, detector)
+        module = module_number(number, detector)
         array = plain_array(value, f"data[{number!r}]")
         if axes == "stream":
             array = from_stream(array[..., np.newaxis, :, :, :])[..., 0, :, :]
@@ -283,7 +326,14 @@ def _from_mapping(data: Mapping[Any, Any], detector: Detector, axes: Axes | None
     return Stack(tuple(parts), first.shape[:-3], first.dtype)
 
 
-def _module_number(number: Any, detector: Detector) -> int:
+def module_number(number: Any, detector: Detector, name: str = "data") -> int:
+    """Return a key of a mapping as the number of a module.
+
+    Raises
+    ------
+    GeometryError
+        If the detector has no such module.
+    """
     whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
     if whole and 0 <= number < detector.n_modules:
         return int(number)
@@ -291,7 +341,7 @@ def _module_number(number: Any, detector: Detector) -> int:
     if detector.first_module_label and number == detector.n_modules:
         hint = f" (labels of {detector.name} modules start at 1; numbers in a dict start at 0)"
     raise GeometryError(
-        f"data has the key {number!r}; keys are module numbers from 0 to "
+        f"{name} has the key {number!r}; keys are module numbers from 0 to "
         f"{detector.n_modules - 1}{hint}"
     )
 
@@ -302,7 +352,7 @@ def _from_labelled(data: Any, detector: Detector, axes: Axes | None) -> Stack:
     return Stack(((values, numbers),), values.shape[:-3], values.dtype)
 
 
-def module_labels(data: Any, detector: Detector) -> tuple[int, ...]:
+def module_labels(data: Any, detector: Detector, name: str = "data") -> tuple[int, ...]:
     """Return the numbers, from 0, of the modules in an array with a dimension ``module``.
 
     Raises
@@ -318,16 +368,20 @@ def module_labels(data: Any, detector: Detector) -> tuple[int, ...]:
     numbers = labels - first if np.issubdtype(labels.dtype, np.integer) else np.array([-1])
     if numbers.min() < 0 or numbers.max() >= detector.n_modules:
         raise GeometryError(
-            f"the module labels of data are {labels.tolist()}; {detector.name} has modules "
+            f"the module labels of {name} are {labels.tolist()}; {detector.name} has modules "
             f"{first} to {first + detector.n_modules - 1}"
         )
     if len(set(numbers.tolist())) != len(numbers):
-        raise GeometryError(f"the module labels of data are not unique: {labels.tolist()}")
+        raise GeometryError(f"the module labels of {name} are not unique: {labels.tolist()}")
     return tuple(int(n) for n in numbers)
 
 
 def order_labelled(
-    values: NDArray, dims: tuple[Any, ...], detector: Detector, axes: Axes | None
+    values: NDArray,
+    dims: tuple[Any, ...],
+    detector: Detector,
+    axes: Axes | None,
+    name: str = "data",
 ) -> NDArray:
     """View values with named dimensions as (…, n, ss, fs).
 
@@ -336,20 +390,20 @@ def order_labelled(
     GeometryError
         If slow and fast scan are not where they belong, or do not fit the detector.
     """
-    _check_names(dims, axes)
+    _check_names(dims, axes, name)
     axis = dims.index("module")
     if axes == "stream":
         values = from_stream(values)
     else:
         if axis >= values.ndim - 2:
             raise GeometryError(
-                f"data has the dimensions {dims}; the last two must be slow and fast scan"
+                f"{name} has the dimensions {dims}; the last two must be slow and fast scan"
             )
         values = np.moveaxis(values, axis, -3)
     _, ss, fs = detector.data_shape
     if values.shape[-2:] != (ss, fs):
         raise GeometryError(
-            f"data has modules of {values.shape[-2:]} pixels; {detector.name} needs ({ss}, {fs})"
+            f"{name} has modules of {values.shape[-2:]} pixels; {detector.name} needs ({ss}, {fs})"
         )
     return values
 
@@ -358,17 +412,22 @@ def order_labelled(
 _SLOW, _FAST = ("slow_scan", "ss", "dim_0"), ("fast_scan", "fs", "dim_1")
 
 
-def _check_names(dims: tuple[Any, ...], axes: Axes | None) -> None:
+def _check_names(dims: tuple[Any, ...], axes: Axes | None, name: str) -> None:
     """Refuse axes whose names say that slow and fast scan are the other way round."""
+    found = f"{name} has the dimensions {dims}"
+    if axes is None and dims[-3:] == ("dim_0", "dim_1", "dim_2"):
+        raise GeometryError(
+            f"{found}; dim_0 looks like the gain axis of raw data: {name}.isel(dim_0=0) takes the "
+            "pixel values"
+        )
     last = dims[-3:-1] if axes == "stream" else dims[-2:]
     if axes == "stream":
         last = last[::-1]
     if last[0] in _FAST or last[1] in _SLOW:
         raise GeometryError(
-            f"data has the dimensions {dims}; slow scan must come before fast scan: "
-            "data.transpose(…)"
+            f"{found}; slow scan must come before fast scan: {name}.transpose(…)"
             if axes is None
-            else f"data has the dimensions {dims}; axes='stream' means (module, fs, ss, pulse)"
+            else f"{found}; axes='stream' means (module, fs, ss, pulse)"
         )
 
 

@@ -117,7 +117,9 @@ def kind_of_call(given: dict[str, Any]) -> Hashable | None:
     fill = given["fill"]
     # As text: 0.0 and -0.0 are equal.
     value = None if fill is None else (type(fill), repr(fill))
-    kind = (id(given["geometry"]), layout, array, value, *[given[name] for name in _PLAIN])
+    options = tuple(given[name] for name in _PLAIN)
+    # With their types: True and 1 are equal.
+    kind = (id(given["geometry"]), layout, array, value, options, tuple(map(type, options)))
     try:
         hash(kind)
     except TypeError:

@@ -152,7 +152,10 @@ class Job:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the numbers before they are stored."""
+        """Of the numbers before they are stored: dark and gain may have more digits than images."""
+        for name in ("dark", "gain"):
+            if name in self.treatment:
+                return self.treatment[name].dtype
         return _scratch_dtype(self.image.dtype, bool(self.treatment) or self.finish.side > 1)
 
     @property
@@ -204,7 +207,7 @@ class Job:
     def _bands(self, copier: TileCopier | TableCopier) -> Bands:
         """First rows of bands of the image, before it is binned, and the row after the last."""
         n_y, n_x = self.plan.grid.shape
-        most = max(1, BAND_BYTES // (n_x * self.image.itemsize * self._together(copier)))
+        most = max(1, BAND_BYTES // (n_x * self.dtype.itemsize * self._together(copier)))
         if isinstance(copier, TableCopier) and copier.gathers:
             most = n_y
         side = self.finish.side

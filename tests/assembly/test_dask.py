@@ -77,7 +77,7 @@ def test_odd_chunks_on_every_axis(frames, chunks, method):
 @pytest.mark.parametrize(
     "options",
     [
-        {"dtype": "f8"},
+        {"dtype": "f4"},
         {"fill": 7},
         {"centred": True},
         {"region": np.s_[3:17, 2:]},

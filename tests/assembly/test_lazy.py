@@ -132,7 +132,7 @@ def test_datasets(file, small_blocks, shape, chunks, method):
 @pytest.mark.parametrize(
     "options",
     [
-        {"dtype": "f8"},
+        {"dtype": "f4"},
         {"fill": 7},
         {"centred": True},
         {"region": np.s_[3:17, 2:]},
@@ -457,7 +457,7 @@ SINGLE = generic([(0, 0)], (8, 10), 1e-3)
 
 
 @pytest.mark.parametrize("reduce", [None, "sum"])
-@pytest.mark.parametrize("frames", [(7,), (2, 4), (3, 1), (1, 5), (1, 1)])
+@pytest.mark.parametrize("frames", [(7,), (2, 4), (1, 5)])
 @pytest.mark.parametrize("lazy", [Recorder, lambda a: da.from_array(a, chunks=2)])
 def test_options_of_each_frame_without_an_axis_of_modules(monkeypatch, frames, lazy, reduce):
     monkeypatch.setattr(sources, "BLOCK_BYTES", 2 * 320)
@@ -472,11 +472,11 @@ def test_options_of_each_frame_without_an_axis_of_modules(monkeypatch, frames, l
     close(
         assemble_data(lazy(data[..., np.newaxis, :, :]), SINGLE, reduce=reduce, **options), expected
     )
-    if frames[-1] > 1:
-        close(assemble_data(lazy(data), SINGLE, reduce=reduce, **options), expected)
+    close(assemble_data(lazy(data), SINGLE, reduce=reduce, **options), expected)
 
 
-@pytest.mark.parametrize("lazy", [Recorder, lambda a: da.from_array(a, chunks=2)])
+@pytest.mark.jit
+@pytest.mark.parametrize("lazy", [Recorder, lambda a: da.from_array(a, chunks=(2, -1, -1))])
 def test_jungfrau_data_with_a_mask_for_each_frame(lazy):
     geometry = geomlib.example_geometry("JUNGFRAU-500K")
     data = numbers(6, 512, 1024)

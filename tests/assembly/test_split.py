@@ -24,7 +24,11 @@ def random_data(shape, seed=0):
 
 # Without the compiler half a megapixel takes a minute: the small geometries below stand in.
 @pytest.mark.jit
-@pytest.mark.parametrize("name", EXAMPLE_NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # Four times the tiles of a JUNGFRAU-1M, and nothing else.
+    [pytest.param(n, marks=pytest.mark.slow) if n == "JUNGFRAU-4M" else n for n in EXAMPLE_NAMES],
+)
 def test_every_detector_as_built_and_turned(name):
     built = geomlib.example_geometry(name)
     data = random_data(built.data_shape)

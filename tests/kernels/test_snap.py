@@ -69,8 +69,9 @@ def test_every_way_gives_the_same(seed, dtypes, layout):
     bands = np.zeros(shape, dtype=wanted)
     for cut in ([0, 13, 20], [20, top - 5, top]):
         room = np.empty((together, np.diff(cut).max(), shape[-1]), dtype=wanted)
-        blank = np.full(shape[-1], fill)
-        work = (plan.gaps, blank, (0, 2), np.array(cut), room)
+        blank, limits = np.full(shape[-1], fill), np.array(cut)
+        limits.flags.writeable = False  # as those of the library: else compiled once more
+        work = (plan.gaps, blank, (0, 2), limits, room)
         snap.assemble_in_bands(modules, plan.tiles, bands, *work, together)
     np.testing.assert_array_equal(bands, expected)
 
