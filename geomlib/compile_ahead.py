@@ -138,9 +138,9 @@ def _several(given: Any, name: str) -> tuple[Any, ...]:
 
 
 def _real(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    kind = check_dtype(dtype, "dtypes")
+    kind = check_dtype(dtype, "dtype")
     if kind.kind == "c":
-        raise GeometryError(f"dtypes must be of real numbers, not {kind}: no loop is compiled")
+        raise GeometryError(f"dtype must be of real numbers, not {kind}: no loop is compiled")
     return kind
 
 

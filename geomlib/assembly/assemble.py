@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -16,6 +16,8 @@ from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import Axes, Stack, as_stack
 from geomlib.assembly.inputs import check_geometry as check_geometry
 from geomlib.assembly.memory import image_room
+from geomlib.assembly.module_options import as_arrays
+from geomlib.assembly.not_data import check_gain_axis, check_is_data
 from geomlib.assembly.options import Window, binned_grid, crop_plan
 from geomlib.assembly.plan import Grid, Plan, make_plan
 from geomlib.assembly.prepared import kind_of_call, recall, remember
@@ -96,7 +98,9 @@ def assemble_data(
         `reduce`, `binning` and ``"split"``, which leave it out, what has no value at all is filled.
     mask : array_like of bool or integers, optional
         True, or any of the bits, for pixels to leave out; as `dark` and `gain` it broadcasts to the
-        data: (modules, ss, fs), or one for each frame.
+        data: (modules, ss, fs), or one for each frame. All four of these may have any form of
+        `data`; modules of which they say nothing are left as they are. Frames go by position, in
+        xarray arrays by the names of dimensions.
     mask_bits : int, optional
         Which bits of an integer `mask` count; default all.
     dark, gain : array_like, optional
@@ -128,7 +132,8 @@ def assemble_data(
         For ``"split"``: project onto the plane z = 0 as seen from a sample so many metres before
         it; default: along the beam.
     plan : SplitPlan, optional
-        For ``"split"``: from `split_plan` or `load_plan`, instead of the options of the image.
+        For ``"split"``: from `split_plan` or `load_plan`, instead of `centred`, `pixel_size`,
+        `oversample` and `distance`.
     threads : int, optional
         Default: the processors that this process may use, or 1 where there is little to do. The
         result does not depend on it.
@@ -158,20 +163,23 @@ def assemble_data(
         return known.assemble(np.asarray(data), out)
     check_geometry(geometry, "assemble_data(data, geometry)")
     how = _check_options(given)
+    check_is_data(data, "data")
+    treatments = as_arrays(given, data, geometry.detector, axes)
     if is_lazy(data, out):
         from geomlib.assembly.lazy import assemble_lazily
 
         options = {name: given[name] for name in given if name not in ("data", "geometry", "out")}
-        return assemble_lazily(data, geometry, out, options)
+        return assemble_lazily(data, geometry, out, options | treatments)
     grid_options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
     whole = _make_plan(geometry, how, centred, plan, grid_options, threads)
     stack = as_stack(data, geometry.detector, axes)
     kind = _given_dtype(out, dtype)
     treatment = check_treatment(
-        stack.frames, geometry.detector, stack.dtype, wanted=kind,
-        mask=mask, mask_bits=mask_bits, dark=dark, gain=gain, present=present,
+        stack.frames, geometry.detector, stack.dtype,
+        wanted=kind, mask_bits=mask_bits, **treatments,
     )  # fmt: skip
     if reduce is not None:
+        check_gain_axis(stack.frames, stack.dtype, geometry.detector)
         stack = reduce_stack(stack, reduce, treatment, threads)
         treatment = None if fill is None else without_value(stack, geometry.detector)
     wanted = _image_dtype(stack, kind, _floating(how, binning, treatment), given)
@@ -191,7 +199,8 @@ def assemble_data(
         run_plan(used, shape, stack, image, finish, workers, treatment)
         if call is not None and workers == 1:
             remember(call, geometry, used, data, stack, image, finish)
-    return AssembledImage(image, np.array(grid.centre), grid.pixel_size, geometry, how)
+    centre, away = np.array(grid.centre), getattr(whole, "distance", None)
+    return AssembledImage(image, centre, grid.pixel_size, geometry, how, away)
 
 
 def output_array(
@@ -202,9 +211,12 @@ def output_array(
     method: Method = "snap",
     fill: float | None = None,
     centred: bool = False,
+    region: Window | None = None,
+    binning: int | None = None,
     pixel_size: float | tuple[float, float] | None = None,
     oversample: int = 1,
     distance: float | None = None,
+    plan: SplitPlan | None = None,
 ) -> NDArray:
     """Make an array to use as ``out`` of `assemble_data`, again and again.
 
@@ -216,7 +228,7 @@ def output_array(
         The leading axes.
     dtype : dtype
         Of the images.
-    method, fill, centred, pixel_size, oversample, distance
+    method, fill, centred, region, binning, pixel_size, oversample, distance, plan
         As for `assemble_data`.
 
     Returns
@@ -233,10 +245,53 @@ def output_array(
     single = isinstance(frames_shape, int | np.integer)
     shape = checks.integers("frames_shape", (frames_shape,) if single else frames_shape, 0)
     kind = check_dtype(dtype, "dtype")
-    options = {"pixel_size": pixel_size, "oversample": oversample, "distance": distance}
-    how = _check_image(method, centred, None, options)
-    grid = _make_plan(geometry, how, centred, None, options).grid
-    return np.full((*shape, *grid.shape), fill_value(fill, kind), dtype=kind)
+    given = dict(locals())
+    value = fill_value(fill, kind)
+    image = make_room((*shape, *image_grid(geometry, given).shape), kind)
+    image[...] = value
+    return image
+
+
+def image_grid(geometry: Geometry, options: Mapping[str, Any]) -> Grid:
+    """Return the grid of the images that some options of `assemble_data` make.
+
+    Raises
+    ------
+    GeometryError
+        If an option does not fit.
+    """
+    names = {"method": "snap", "centred": False, "plan": None, "region": None, "binning": None}
+    method, centred, plan, region, binning = (options.get(n, names[n]) for n in names)
+    own = {name: options.get(name) for name in ("pixel_size", "distance")}
+    own["oversample"] = options.get("oversample", 1)
+    how = _check_image(method, centred, plan, own)
+    whole = _make_plan(geometry, how, centred, plan, own)
+    grid = whole.grid if region is None else crop_plan(whole, region).grid
+    if binning is None:
+        return grid
+    _check_binning(binning, how)
+    return binned_grid(grid, binning)
+
+
+def make_room(
+    shape: tuple[int, ...], dtype: np.dtype[Any], make: Callable[..., NDArray] = image_room
+) -> NDArray:
+    """Return an array for images.
+
+    Raises
+    ------
+    GeometryError
+        If there is not enough memory; the message says what takes less.
+    """
+    try:
+        return make(shape, dtype)
+    except (MemoryError, ValueError, OverflowError):
+        size = math.prod(shape) * dtype.itemsize / 2**30
+        raise GeometryError(
+            f"there is no memory for images of {dtype} and shape {shape}, {size:.4g} GiB: reduce=, "
+            "binning= or region= make them fewer or smaller, out= can be a dataset in a file, and "
+            "dask arrays stay lazy"
+        ) from None
 
 
 def choose_threads(
@@ -249,7 +304,7 @@ def choose_threads(
 
 
 def _check_options(given: Mapping[str, Any]) -> Method:
-    """Check what can be checked without the data; returns the method, which a plan implies."""
+    """Check what can be checked without the data; returns the method, once checked."""
     grid_options = {name: given[name] for name in ("pixel_size", "oversample", "distance")}
     how = _check_image(given["method"], given["centred"], given["plan"], grid_options)
     values, mode = given["values"], given["binning_mode"]
@@ -260,11 +315,7 @@ def _check_options(given: Mapping[str, Any]) -> Method:
     if not isinstance(mode, str) or mode not in ("mean", "sum"):
         raise GeometryError(f"binning_mode must be 'mean' or 'sum', not {checks.shown(mode)}")
     if given["binning"] is not None:
-        checks.integer("binning", given["binning"], 1)
-        if how == "split":
-            raise GeometryError(
-                "binning cannot be given with method='split': choose its pixel_size"
-            )
+        _check_binning(given["binning"], how)
     if given["reduce"] is not None:
         check_how(given["reduce"])
     if given["dtype"] is not None:
@@ -274,10 +325,16 @@ def _check_options(given: Mapping[str, Any]) -> Method:
     return how
 
 
+def _check_binning(binning: object, method: Method) -> None:
+    checks.integer("binning", binning, 1)
+    if method == "split":
+        raise GeometryError("binning cannot be given with method='split': choose its pixel_size")
+
+
 def _check_image(
     method: object, centred: object, plan: SplitPlan | None, options: Mapping[str, Any]
 ) -> Method:
-    """Check which image is asked for; returns the method, which a plan implies."""
+    """Check which image is asked for; returns the method, once checked."""
     if not isinstance(method, str) or method not in get_args(Method):
         raise GeometryError(
             f"method must be 'snap', 'nearest' or 'split', not {checks.shown(method)}"
@@ -287,10 +344,12 @@ def _check_image(
     special = [name for name in ("pixel_size", "distance") if options[name] is not None]
     special += [] if plain else ["oversample"]
     if plan is not None:
-        if special or centred or method == "nearest":
+        if method != "split":
+            raise GeometryError(f"plan goes with method='split', not {method!r}")
+        if special or centred:
             raise GeometryError(
                 "plan says how the image is made: give it without centred, pixel_size, oversample "
-                "and distance, and with method='split'"
+                "and distance"
             )
         return "split"
     if method != "split" and special:
@@ -362,7 +421,7 @@ def _room(
     out: NDArray | None, shape: tuple[int, ...], dtype: np.dtype[Any], reduced: bool
 ) -> NDArray:
     if out is None:
-        return image_room(shape, dtype)
+        return make_room(shape, dtype)
     check_shape(out, shape, reduced)
     if not out.flags.writeable:
         raise GeometryError("out is read-only")

@@ -5,7 +5,6 @@ This module is imported only where the caller has imported dask.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count, islice
@@ -26,10 +25,10 @@ from geomlib.assembly.inputs import (
     as_stack,
     check_axes,
     from_stream,
+    in_order,
     module_arrays,
     module_labels,
     order_labelled,
-    to_modules,
 )
 from geomlib.assembly.lazy import (
     FRAME_OPTIONS,
@@ -38,6 +37,8 @@ from geomlib.assembly.lazy import (
     target_dtype,
     with_module_axis,
 )
+from geomlib.assembly.module_options import StoredOption, check_known
+from geomlib.assembly.not_data import check_gain_axis
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -98,7 +99,7 @@ def _dask_parts(data: Any, detector: Detector, axes: Axes | None) -> Parts:
     if modules is not None:
         arrays = {n: da.asarray(value) for n, value in modules.items()}
         for array in arrays.values():
-            _check_known(array)
+            check_known(array, "data")
         as_stack({n: _stand_in(a.shape, a.dtype) for n, a in arrays.items()}, detector, axes)
         axis = -4 if axes == "stream" else -3
         arrays = {n: np.expand_dims(a, a.ndim + 1 + axis) for n, a in arrays.items()}
@@ -107,24 +108,16 @@ def _dask_parts(data: Any, detector: Detector, axes: Axes | None) -> Parts:
             for n in sorted(arrays)
         ]
     elif "module" in getattr(data, "dims", ()):
-        _check_known(data.data)
+        check_known(data.data, "data")
         numbers = module_labels(data, detector)
         parts = [(order_labelled(data.data, data.dims, detector, axes), numbers)]
     else:
         array = getattr(data, "data", data) if hasattr(data, "dims") else data
-        _check_known(array)
-        array = to_modules(from_stream(array) if axes == "stream" else array, detector)
-        parts = [(array, tuple(range(detector.n_modules)))]
+        check_known(array, "data")
+        parts = [(in_order(array, detector, axes), tuple(range(detector.n_modules)))]
     frames = parts[0][0].chunks[:-3]
     whole = {-1: -1, -2: -1, **dict(enumerate(frames))}
     return [(array.rechunk(whole), numbers) for array, numbers in parts]
-
-
-def _check_known(array: Any) -> None:
-    if any(math.isnan(size) for size in array.shape):
-        raise GeometryError(
-            f"data is a dask array of unknown shape {array.shape}: call its compute_chunk_sizes()"
-        )
 
 
 def _stand_in(shape: tuple[int, ...], dtype: npt.DTypeLike) -> NDArray:
@@ -144,6 +137,11 @@ def _changing_options(frames: Any, detector: Detector, options: Options) -> dict
         value = value if hasattr(value, "shape") else np.asarray(value)
         leading = frame_axes(name, value.shape, sizes, detector)
         if leading or isinstance(value, da.Array):
+            if isinstance(value, StoredOption):
+                own = frames[len(frames) - len(leading) :]
+                chunks = tuple(c if n > 1 else 1 for c, n in zip(own, leading, strict=True))
+                chunks += value.shape[len(leading) :]
+                value = da.from_array(value, chunks=chunks, name=False, lock=True)
             array = with_module_axis(da.asarray(value), len(leading), detector)
             array = array[(np.newaxis,) * (len(sizes) - len(leading))]
             own = (c if n > 1 else -1 for c, n in zip(frames, array.shape, strict=False))
@@ -186,6 +184,7 @@ def _reduced(parts: Parts, geometry: Geometry, options: Options) -> AssembledIma
     frames = parts[0][0].chunks[:-3]
     if 0 in map(sum, frames):
         raise GeometryError(f"reduce={options['reduce']!r}: there are no frames to reduce")
+    check_gain_axis(tuple(map(sum, frames)), parts[0][0].dtype, geometry.detector)
     changing = _changing_options(frames, geometry.detector, options)
     image = _sample(parts, geometry, options, changing)
     fixed = {name: value for name, value in options.items() if name not in changing}

@@ -25,6 +25,7 @@ from geomlib.assembly.plan import (
     make_plan,
     uncovered,
 )
+from geomlib.assembly.split import split_grid
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -85,13 +86,15 @@ def dismantle_image(
     plan = make_plan(geometry, by, checks.flag("centred", centred))
     if given is not None:
         _check_same(given, geometry)
+        check_window(given, geometry)
     grid = _place(array, given, plan.grid)
     frames = array.shape[:-2]
     stack = _output(out, (*frames, *geometry.data_shape), array.dtype)
     if isinstance(plan, SnapPlan):
         back: Plan = _invert(plan, grid.shape, grid.centre, geometry.data_shape)
     else:
-        table = pixel_table(geometry, grid.shape, grid.centre, grid.pixel_size)
+        away = None if given is None else given.distance
+        table = pixel_table(geometry, grid.shape, grid.centre, grid.pixel_size, away)
         joined = table.reshape(-1, table.shape[-1])
         back = NearestPlan(Grid(joined.shape, (0, 0), grid.pixel_size), joined)
     pixels = Stack(((array[..., np.newaxis, :, :], (0,)),), frames, array.dtype)
@@ -146,8 +149,9 @@ def pixel_table(
     shape: tuple[int, int],
     centre: tuple[float, float],
     pixel_size: tuple[float, float],
+    distance: float | None = None,
 ) -> npt.NDArray[np.int32]:
-    """Find the image pixel that holds the centre of each data pixel.
+    """Find the image pixel that holds the centre of each data pixel, as seen from a distance.
 
     Returns
     -------
@@ -155,6 +159,8 @@ def pixel_table(
         Number of the pixel, counted through (y, x); -1 for none.
     """
     positions = geometry.pixel_positions()
+    if distance is not None:
+        positions = positions / (1 + positions[..., 2:] / distance)
     # Rounding as in the plan: a centre on the border of two pixels goes the same way everywhere.
     y = np.floor(np.round(positions[..., 1] / pixel_size[0] + centre[0], 7))
     x = np.floor(np.round(positions[..., 0] / pixel_size[1] + centre[1], 7))
@@ -173,6 +179,32 @@ def _check_same(image: AssembledImage, geometry: Geometry) -> None:
         raise GeometryError(
             "image was assembled with another geometry; pass image.geometry, or image.data for an "
             "array without one"
+        )
+
+
+def check_window(image: AssembledImage, geometry: Geometry, name: str = "image") -> None:
+    """Refuse an image that reaches out of the whole image of its method.
+
+    Raises
+    ------
+    GeometryError
+        If it is larger, or its centre puts it elsewhere.
+    """
+    if image.method == "split":
+        pixel = np.array(image.pixel_size[::-1])
+        grid = split_grid(geometry, pixel, image.distance, True)
+    else:
+        grid = make_plan(geometry, image.method, True).grid
+    size, whole_size = np.array(image.pixel_size), np.array(grid.pixel_size)
+    low, whole_low = -np.array(image.centre) * size, -np.array(grid.centre) * whole_size
+    high = low + np.array(image.shape[-2:]) * size
+    whole_high = whole_low + np.array(grid.shape) * whole_size
+    slack = 1e-3 * whole_size
+    if (low < whole_low - slack).any() or (high > whole_high + slack).any():
+        raise GeometryError(
+            f"{name} has shape {image.shape} and centre {np.asarray(image.centre).tolist()}: it "
+            "reaches out of the image that this geometry assembles into; keep the shape and the "
+            "centre that assemble_data gave"
         )
 
 

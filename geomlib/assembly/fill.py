@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geomlib.checks import shown
 from geomlib.errors import GeometryError
 
 NDArray = npt.NDArray[Any]
@@ -67,10 +68,9 @@ def fill_value(fill: float | None, dtype: np.dtype[Any]) -> Any:
     except (TypeError, ValueError, OverflowError):
         same = False
     if not same:
-        raise GeometryError(
-            f"fill={fill!r} cannot be held by {dtype} pixels; an image that is to hold NaN must be "
-            "floating"
-        )
+        floating = isinstance(fill, float | np.floating) and dtype.kind in "biu"
+        hint = "; an image that is to hold it must be floating: dtype='f4'" if floating else ""
+        raise GeometryError(f"fill={shown(fill)} cannot be held by {dtype} pixels{hint}")
     return value
 
 

@@ -36,6 +36,9 @@ class AssembledImage:
         The geometry it was assembled with.
     method : str
         The method of assembly.
+    distance : float, optional
+        From the sample to the plane z = 0, in metres, if method ``"split"`` projected the pixels
+        onto it as the sample sees them.
     """
 
     data: npt.NDArray[Any]
@@ -43,6 +46,7 @@ class AssembledImage:
     pixel_size: tuple[float, float]
     geometry: Geometry
     method: str = "snap"
+    distance: float | None = None
 
     def __iter__(self) -> Iterator[npt.NDArray[Any]]:
         return iter((self.data, self.centre))
@@ -163,7 +167,9 @@ class AssembledImage:
         *frames, n_y, n_x = self.data.shape
         stack = " × ".join(map(str, frames)) + " frames of " if frames else ""
         centre_y, centre_x = (f"{float(c):g}" for c in self.centre)
+        method = "" if self.method == "snap" else f", {self.method}"
+        lazy = ", lazy (dask)" if type(self.data).__module__.split(".")[0] == "dask" else ""
         return (
             f"<AssembledImage {self.geometry.detector.name}: {stack}{n_y} × {n_x} pixels (y, x), "
-            f"{self.data.dtype}, centre ({centre_y}, {centre_x})>"
+            f"{self.data.dtype}, centre ({centre_y}, {centre_x}){method}{lazy}>"
         )

@@ -101,8 +101,8 @@ def in_order(array: NDArray, detector: Detector, axes: Axes | None) -> NDArray:
         plain = array.shape[-3:] == detector.data_shape
         hint = f". It has the usual order (…, {modules}, {ss}, {fs}): leave axes out"
         raise GeometryError(
-            f"data has shape {array.shape}; with axes='stream' {detector.name} needs (…, {modules}, "
-            f"{fs}, {ss}, pulses): (…, module, fs, ss, pulse)" + (hint if plain else "")
+            f"data has shape {array.shape}; with axes='stream' {detector.name} needs "
+            f"(…, {modules}, {fs}, {ss}, n): (…, module, fs, ss, pulse)" + (hint if plain else "")
         ) from None
 
 
@@ -172,8 +172,9 @@ def _from_sequence(
     outer = -4 if axes == "stream" else -3
     if len(shape) >= -outer and shape[outer] == detector.n_modules:
         warn(
-            f"{name} is a list of {len(data)} arrays {shape}: taken as {len(data)} times all modules "
-            f"of {detector.name}; if each array is one module, pass a dict {{module number: array}}"
+            f"{name} is a list of {len(data)} arrays {shape}: taken as {len(data)} times all "
+            f"modules of {detector.name}; if each array is one module, pass a dict "
+            "{module number: array}"
         )
         return None
     return dict(enumerate(data))
@@ -282,7 +283,9 @@ def _shape_hint(shape: tuple[int, ...], detector: Detector) -> str:
             axis = shape.index(modules)
             hints.append(f"The modules seem to be axis {axis}: pass np.moveaxis(data, {axis}, -3)")
         if shape[-4:-3] == (modules,) and shape[-3] < 4:
-            hints.append(f"If axis {len(shape) - 3} is the gain of raw data: take [..., 0, :, :]")
+            hints.append(
+                f"If axis {len(shape) - 3} is the gain axis of raw data: take [..., 0, :, :]"
+            )
         if not hints and shape[-3] < modules:
             hints.append("With modules missing, pass a dict {module number: array (…, ss, fs)}")
         return "".join(f". {hint}" for hint in hints)

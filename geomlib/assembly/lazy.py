@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.assembly.assemble import assemble_data
+from geomlib.assembly.assemble import assemble_data, image_grid, make_room
 from geomlib.assembly.block_reduction import BlockReduction
 from geomlib.assembly.fill import REDUCED_HINT, check_dtype, check_no_mask, check_shape
 from geomlib.assembly.image import AssembledImage
+from geomlib.assembly.not_data import check_gain_axis, is_instance
 from geomlib.assembly.sources import Block, Source, as_source, chunk_shape, is_dask
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError
@@ -86,8 +87,8 @@ def assemble_stored(
     if given.get("reduce") is not None or not source.frames:
         return _assemble_one(source, geometry, out, given, threads)
     if out is not None and out.shape[:-2] != source.frames:
-        frames = ", ".join(map(str, source.frames))
-        raise GeometryError(f"out must have the shape ({frames}, y, x), not {out.shape}")
+        shape = (*source.frames, *image_grid(geometry, given).shape)
+        raise GeometryError(f"out must have the shape {shape}, not {tuple(out.shape)}")
     cut = option_cutter(given, source.frames, geometry.detector)
     blocks = source.blocks(chunk_shape(out))
     with closing(read_ahead(partial(_read, source, cut), blocks, threads)) as reading:
@@ -108,7 +109,7 @@ def _assemble_blocks(
         pixels = image.data
         shape = (*frames, *pixels.shape[-2:])
         if out is None:
-            out = np.empty(shape, dtype=pixels.dtype)
+            out = make_room(shape, pixels.dtype, np.empty)
         if not direct:
             check_shape(out, shape, False)
             out[block] = pixels
@@ -127,8 +128,9 @@ def _assemble_one(
     reduced = options.get("reduce") is not None
     if reduced:
         if out is not None and len(out.shape) != 2:
-            found = tuple(out.shape)
-            raise GeometryError(f"out must have the shape (y, x), not {found}; {REDUCED_HINT}")
+            shape, found = image_grid(geometry, options).shape, tuple(out.shape)
+            raise GeometryError(f"out must have the shape {shape}, not {found}; {REDUCED_HINT}")
+        check_gain_axis(source.frames, source.dtype, geometry.detector, certain=source.key_data)
         reduction = _reduce(source, geometry.detector, options, threads)
         image = reduction.assemble(geometry, options, out if direct else None)
     else:
@@ -181,6 +183,9 @@ def option_cutter(
         leading = frame_axes(name, value.shape, frames, detector)
         if leading:
             changing[name] = (value, leading)
+        elif not isinstance(value, np.ndarray):
+            # It serves for all blocks: read, or worked out, once.
+            options = {**options, name: np.asarray(value)}
 
     def cut(block: Block) -> Options:
         own = dict(options)
@@ -255,6 +260,8 @@ def target_dtype(out: Any, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
             "output_array(geometry, frames_shape, dtype) makes an array"
         )
     check_no_mask(out)
+    if is_instance(out, "h5py", "Dataset") and out.file.mode == "r":
+        raise GeometryError("out is a dataset of a file that is open for reading only")
     kind = check_dtype(found, "out")
     if dtype is not None and check_dtype(dtype, "dtype") != kind:
         raise GeometryError(f"dtype={np.dtype(dtype)} and out of {kind} contradict each other")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from geomlib import checks
 from geomlib.assembly.assemble import Method
-from geomlib.assembly.dismantle import dismantle_image
+from geomlib.assembly.dismantle import check_window, dismantle_image
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import check_geometry
 from geomlib.assembly.plan import Grid, make_plan
@@ -57,7 +57,7 @@ def dismantle_mask(
     pixel_size, oversample, centred
         Of the image, if it is an array; see `assemble_data`.
     distance : float, optional
-        As it was given to `assemble_data`, with method ``"split"``.
+        As it was given to `assemble_data`, with method ``"split"``; an `AssembledImage` knows it.
     threads : int, optional
         Default: the processors that this process may use.
 
@@ -89,6 +89,13 @@ def dismantle_mask(
     }
     if given is not None:
         _check_image(given, geometry, options)
+        check_window(given, geometry, "mask")
+        if distance not in (None, given.distance):
+            raise GeometryError(
+                f"distance={distance!r}, but the image was assembled with distance="
+                f"{given.distance!r}, which it knows itself"
+            )
+        distance = given.distance if how == "split" else None
         centre_y, centre_x = (float(c) for c in given.centre)
         grid = Grid(array.shape[-2:], (centre_y, centre_x), given.pixel_size)
     elif how == "split":

@@ -56,12 +56,20 @@ def _window(region: Window, shape: tuple[int, int]) -> list[tuple[int, int]]:
         raise GeometryError(
             f"region must be two slices (rows, columns) such as np.s_[100:200, :50], not {region!r}"
         ) from None
-    if any(step != 1 or stop <= start for start, stop, step in spans):
-        raise GeometryError(
-            f"region {region!r} holds no pixels in steps of 1 of the image, which has "
-            f"{shape[0]} × {shape[1]} pixels (y, x)"
-        )
+    for name, given, (start, stop, step), size in zip(
+        ("rows", "columns"), (rows, columns), spans, shape, strict=True
+    ):
+        asked = f"region asks for {name} {_typed(given)}"
+        if step != 1:
+            raise GeometryError(f"{asked}: only steps of 1 are possible; binning= makes fewer")
+        if stop <= start:
+            raise GeometryError(f"{asked}, which holds none of the {size} that the image has")
     return [(start, stop) for start, stop, _ in spans]
+
+
+def _typed(span: slice) -> str:
+    ends = ["" if n is None else str(n) for n in (span.start, span.stop, span.step)]
+    return ":".join(ends if ends[2] else ends[:2])
 
 
 def move_tiles(tiles: IntArray, shift: tuple[int, int], shape: tuple[int, int]) -> IntArray:

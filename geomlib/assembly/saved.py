@@ -54,6 +54,8 @@ def save_plan(plan: SplitPlan, path: str | os.PathLike[str]) -> None:
         file.attrs["shape"] = plan.grid.shape
         file.attrs["centre"] = plan.grid.centre
         file.attrs["pixel_size"] = plan.grid.pixel_size
+        if plan.distance is not None:
+            file.attrs["distance"] = plan.distance
         arrays = (
             starts,
             plan.overlaps.pixels[entries],
@@ -136,7 +138,17 @@ def _read(file: h5py.File, path: str, size: int) -> SplitPlan:
         )
     arrays = {name: dataset[()].astype(_DTYPES[name][1:]) for name, dataset in datasets.items()}
     _check_numbers(arrays, path)
-    return SplitPlan(grid, Overlaps(**arrays), digest, 0, grid.shape[1])
+    distance = _read_distance(file, path)
+    return SplitPlan(grid, Overlaps(**arrays), digest, 0, grid.shape[1], distance)
+
+
+def _read_distance(file: h5py.File, path: str) -> float | None:
+    if "distance" not in file.attrs:
+        return None
+    try:
+        return checks.number("distance", file.attrs["distance"], positive=True)
+    except GeometryError as error:
+        raise GeometryFileError(str(error), path=path) from None
 
 
 def _read_grid(file: h5py.File, path: str) -> Grid:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from geomlib.assembly.fill import check_dtype
 from geomlib.assembly.inputs import Axes, as_stack, module_arrays, plain_array, to_modules
+from geomlib.assembly.not_data import is_instance
 from geomlib.detector import Detector, IntArray
 from geomlib.errors import GeometryError
 
@@ -46,6 +47,8 @@ class Source:
         there, shape (*block, modules), or None for all of those that the data holds.
     steps : tuple of int
         Along each leading axis, the numbers of frames that are stored together.
+    key_data : bool
+        It is EXtra-data's key data of a detector.
     cuts : ndarray of int, optional
         Where the first axis can be cut only: rising, from 0 to its size.
     """
@@ -56,6 +59,7 @@ class Source:
     read: Callable[[Block], tuple[Any, NDArray | None]]
     steps: tuple[int, ...] = ()
     cuts: IntArray | None = None
+    key_data: bool = False
 
     def blocks(self, steps: tuple[int, ...] = ()) -> list[Block]:
         """Cut the frames into blocks of at most `BLOCK_BYTES`, or of one frame.
@@ -163,7 +167,7 @@ def _is_stored_array(data: object) -> bool:
         foreign = not data.dtype.isnative or data.dtype == np.float16
         # A block of one frame is not cut any further, in either order of the axes.
         return foreign and bool(min(data.shape[0], data.shape[-1]) > 1)
-    return _is_frame_stack(data) or _is_key_data(data) is not None or is_dataset(data)
+    return is_frames(data) or key_data(data) is not None or is_dataset(data)
 
 
 def is_dataset(data: object) -> bool:
@@ -187,21 +191,17 @@ def is_dataset(data: object) -> bool:
     return isinstance(shape, tuple) and isinstance(dtype, np.dtype) and hasattr(data, "__getitem__")
 
 
-def _is_frame_stack(data: object) -> bool:
+def is_frames(data: object) -> bool:
+    """Tell whether data has the methods of a `geomlib.data.FrameStack`."""
     names = ("frame_bytes", "present", "read", "shape", "dtype")
     return not isinstance(data, type) and all(hasattr(data, name) for name in names)
 
 
-def _is_key_data(data: object) -> str | None:
+def key_data(data: object) -> str | None:
+    """Tell whether data is EXtra-data's, of a ``"detector"`` or a ``"module"``; None if not."""
     if is_instance(data, "extra_data.components", "MultimodKeyData"):
         return "detector"
     return "module" if is_instance(data, "extra_data.keydata", "KeyData") else None
-
-
-def is_instance(data: object, module: str, name: str) -> bool:
-    """Tell whether data is of a class of some package, without importing the package."""
-    kind = getattr(sys.modules.get(module), name, None)
-    return kind is not None and isinstance(data, kind)
 
 
 def as_source(data: Any, detector: Detector, axes: Axes | None = None) -> Source:
@@ -221,7 +221,7 @@ def as_source(data: Any, detector: Detector, axes: Axes | None = None) -> Source
     GeometryError
         If shape, dtype or module numbers do not fit the detector.
     """
-    frames, detector_data = _is_frame_stack(data), _is_key_data(data) == "detector"
+    frames, detector_data = is_frames(data), key_data(data) == "detector"
     if axes is not None and (frames or detector_data):
         raise GeometryError(f"axes={axes!r} is for arrays, not for {type(data).__name__}")
     if frames:
@@ -285,7 +285,7 @@ def _source(
 
 
 def _reader(data: Any) -> _Reader:
-    if _is_key_data(data) == "module":
+    if key_data(data) == "module":
         cuts = _train_cuts(data)
 
         def read(index: tuple[Any, ...]) -> Any:
@@ -338,7 +338,8 @@ def _key_data_source(data: Any, detector: Detector) -> Source:
         present = present.reshape(len(present), *middle, detector.n_modules)
         return dict(zip(numbers, values, strict=True)), present
 
-    return _source(stack.frames, one, len(numbers), read, None, detector)
+    source = _source(stack.frames, one, len(numbers), read, None, detector)
+    return replace(source, key_data=True)
 
 
 def _availability(data: Any) -> NDArray:

@@ -31,7 +31,7 @@ PIECES_A_THREAD = 4
 PIECE_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SplitPlan:
     """Each image pixel takes a share of every data pixel that overlaps it.
 
@@ -45,6 +45,8 @@ class SplitPlan:
         Of the geometry; see `geometry_digest`.
     first, row_length : int
         Number of image pixel [0, 0] in the overlaps, and of those from row to row.
+    distance : float, optional
+        From the sample, in metres, where pixels were projected as it sees them.
     """
 
     grid: Grid
@@ -52,6 +54,16 @@ class SplitPlan:
     digest: str
     first: int
     row_length: int
+    distance: float | None = None
+
+    def __repr__(self) -> str:
+        (n_y, n_x), (y, x) = self.grid.shape, (f"{float(c):g}" for c in self.grid.centre)
+        size_y, size_x = (f"{1e6 * size:.6g}" for size in self.grid.pixel_size)
+        away = "" if self.distance is None else f", seen from {self.distance:g} m"
+        return (
+            f"<SplitPlan: {n_y} × {n_x} pixels (y, x) of {size_y} × {size_x} µm, "
+            f"centre ({y}, {x}), {len(self.overlaps.pixels)} overlaps{away}>"
+        )
 
     def window(self, top: int, bottom: int, left: int, right: int) -> SplitPlan:
         """Return the plan of a window of the image: rows and columns, the last ones excluded."""
@@ -142,12 +154,33 @@ def split_plan(
     workers = check_threads(threads)
     pixel = _pixel_size(geometry, pixel_size) / checks.integer("oversample", oversample, 1)
     away = None if distance is None else checks.number("distance", distance, positive=True)
-    low, high = _outer_corners(geometry.detector, geometry.tiles, away)
+    grid = split_grid(geometry, pixel, away, checks.flag("centred", centred))
+    return plan_on_grid(geometry, grid, away, workers)
+
+
+def split_grid(
+    geometry: Geometry, pixel: FloatArray, distance: float | None, centred: bool
+) -> Grid:
+    """Return the grid of the whole image.
+
+    Parameters
+    ----------
+    geometry, distance, centred
+        As for `split_plan`; checked.
+    pixel : ndarray, shape (2,)
+        Size of a pixel of the image along (x, y), in metres.
+
+    Raises
+    ------
+    GeometryError
+        If a tile lies at the sample or behind it, or the image would be too large.
+    """
+    low, high = _outer_corners(geometry.detector, geometry.tiles, distance)
     _extent(low / pixel, high / pixel, False)
     # A border that lies on the grid but for rounding must not add a row or a column.
     low, high = np.floor(np.round(low / pixel, 6)), np.ceil(np.round(high / pixel, 6))
-    low, high = _extent(low, high, checks.flag("centred", centred))
-    return plan_on_grid(geometry, _grid(low, high, pixel), away, workers)
+    low, high = _extent(low, high, centred)
+    return _grid(low, high, pixel)
 
 
 def plan_on_grid(geometry: Geometry, grid: Grid, distance: float | None, threads: int) -> SplitPlan:
@@ -192,7 +225,8 @@ def check_plan(plan: SplitPlan, geometry: Geometry) -> None:
     shape = plan.overlaps.pixel_areas.shape
     if plan.digest != geometry_digest(geometry) or shape != geometry.data_shape:
         raise GeometryError(
-            f"plan was worked out for another geometry than this one of {geometry.detector!r}"
+            f"plan was worked out for another geometry than this of {geometry.detector.name}, "
+            "another detector or one whose tiles lie elsewhere: split_plan(geometry) makes one"
         )
 
 
@@ -217,7 +251,8 @@ def _make_plan(request: _Request) -> SplitPlan:
     grid = Grid(*request.grid)
     tiles = _tiles(request.detector, *request.places)
     overlaps = find_overlaps(request.detector, tiles, grid, request.distance, request.threads)
-    return SplitPlan(grid, overlaps, _digest(request.detector, tiles), 0, grid.shape[1])
+    digest = _digest(request.detector, tiles)
+    return SplitPlan(grid, overlaps, digest, 0, grid.shape[1], request.distance)
 
 
 def _digest(detector: Detector, tiles: Tiles) -> str:
@@ -239,6 +274,14 @@ def _pixel_size(geometry: Geometry, pixel_size: float | tuple[float, float] | No
         raise GeometryError(
             "pixel_size must be a positive length in metres, or two (y, x), not "
             f"{checks.shown(pixel_size)}"
+        )
+    _, *steps = geometry.tiles
+    pitches = np.stack([np.linalg.norm(step, axis=1) for step in steps], axis=1)
+    side = float((geometry.detector.tile_shapes * pitches).min())
+    if size.max() > side * (1 + 1e-9):
+        raise GeometryError(
+            f"pixel_size is in metres: {checks.shown(pixel_size)} is more than the smallest side "
+            f"of a tile of {geometry.detector.name}, {side:.3g} m"
         )
     return size[::-1].copy()
 

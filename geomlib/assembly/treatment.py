@@ -232,6 +232,10 @@ def _spread(array: NDArray, shape: tuple[int, ...], detector: Detector, name: st
     if not _broadcasts(array.shape, shape):
         swapped = given[-2:] == (fs, ss) != (ss, fs)
         hint = f". Slow and fast scan are swapped: pass {name}.swapaxes(-1, -2)" if swapped else ""
+        if given == (modules,):
+            hint = f". For one number a module pass {name}[:, None, None]"
+        elif name == "mask" and len(given) == 2 and given[0] > ss and given[1] > fs:
+            hint = ". A mask drawn on the image: dismantle_mask(mask, geometry) takes it to modules"
         raise GeometryError(
             f"{name} has shape {given}, which does not broadcast to the data, of shape {shape}: "
             "(*frames, modules, slow scan, fast scan)" + hint

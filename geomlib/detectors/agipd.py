@@ -71,9 +71,9 @@ def agipd_1m(
 
     Parameters
     ----------
-    quad_positions : array_like, shape (4, 2)
-        x and y of the outer corner of the first pixel of modules 0, 4, 8 and 12, relative to the
-        beam; in units of `unit`, by default pixels.
+    quad_positions : array_like, shape (4, 2) or (4, 3)
+        x, y and perhaps z of the outer corner of the first pixel of modules 0, 4, 8 and 12,
+        relative to the beam; in units of `unit`, by default pixels.
     asic_gap : float
         Gap between the tiles of a module, in units of `unit`.
     panel_gap : float
@@ -88,7 +88,7 @@ def agipd_1m(
     Raises
     ------
     GeometryError
-        If the positions are not four pairs of finite numbers, or a length is not a number.
+        If the positions are not four of two or three finite numbers, or a length is not a number.
 
     Warns
     -----
@@ -106,6 +106,7 @@ def agipd_1m(
         side = 1 if quadrant < 2 else -1
         corners[tile, 0] = quads[quadrant, 0] + side * tile_step * number
         corners[tile, 1] = quads[quadrant, 1] - row * module_step
+        corners[tile, 2] = quads[quadrant, 2]
         ss[tile, 0] = side * PITCH
         fs[tile, 1] = -side * PITCH
     geometry = Geometry(AGIPD_1M, corners, ss, fs)

@@ -72,14 +72,31 @@ def _vector(name: str, value: npt.ArrayLike, sizes: Sequence[int], kind: str) ->
 
 
 def quadrant_array(value: npt.ArrayLike) -> FloatArray:
-    """Return the positions of four quadrants as an array (4, 2).
+    """Return the positions of four quadrants as an array (4, 3), z = 0 where it is not given.
 
     Raises
     ------
     GeometryError
         If they are no such positions.
     """
-    return points("quad_positions", value, 4)[:, :2]
+    return points("quad_positions", value, 4)
+
+
+def flat_quadrants(value: npt.ArrayLike) -> FloatArray:
+    """Return the positions of four quadrants in one plane as an array (4, 2).
+
+    Raises
+    ------
+    GeometryError
+        If they are no such positions, or lie at different z.
+    """
+    array = quadrant_array(value)
+    if array[:, 2].any():
+        raise GeometryError(
+            f"quad_positions must be 4 positions (x, y), with z = 0 if it is given, got "
+            f"{checks.shown(value)}; geometry.offset moves quadrants along z"
+        )
+    return array[:, :2]
 
 
 def length_unit(unit: float) -> float:

@@ -49,9 +49,9 @@ def dssc_1m(
 
     Parameters
     ----------
-    quad_positions : array_like, shape (4, 2)
-        x and y of the corner of each quadrant with the lowest x and y; in units of `unit`, by
-        default millimetres.
+    quad_positions : array_like, shape (4, 2) or (4, 3)
+        x, y and perhaps z of the corner of each quadrant with the lowest x and y; in units of
+        `unit`, by default millimetres.
     asic_gap : float, optional
         Gap between the two tiles of a module, in units of `unit`; default 2 mm.
     panel_gap : float, optional
@@ -66,7 +66,7 @@ def dssc_1m(
     Raises
     ------
     GeometryError
-        If the positions are not four pairs of finite numbers, or a length is not a number.
+        If the positions are not four of two or three finite numbers, or a length is not a number.
 
     Warns
     -----
@@ -87,6 +87,7 @@ def dssc_1m(
         start_y = quads[quadrant, 1] + (4 * height + 3 * module_gap if up < 0 else 0)
         corners[tile, 0] = start_x + side * number * (width + tile_gap)
         corners[tile, 1] = start_y + up * row * (height + module_gap)
+        corners[tile, 2] = quads[quadrant, 2]
         ss[tile, 1] = up * PITCH_SS
         fs[tile, 0] = side * PITCH_FS
     geometry = Geometry(DSSC_1M, corners, ss, fs)

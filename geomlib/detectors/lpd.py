@@ -62,9 +62,9 @@ def lpd_1m(
 
     Parameters
     ----------
-    quad_positions : array_like, shape (4, 2)
-        x and y of the corner of each quadrant with the highest x and y, by module 4, tile 16; in
-        units of `unit`, by default millimetres.
+    quad_positions : array_like, shape (4, 2) or (4, 3)
+        x, y and perhaps z of the corner of each quadrant with the highest x and y, by module 4,
+        tile 16; in units of `unit`, by default millimetres.
     asic_gap, panel_gap : float, optional
         Gap between tiles and between modules, in units of `unit`; default 4 pixels.
     unit : float
@@ -77,7 +77,7 @@ def lpd_1m(
     Raises
     ------
     GeometryError
-        If the positions are not four pairs of finite numbers, or a length is not a number.
+        If the positions are not four of two or three finite numbers, or a length is not a number.
 
     Warns
     -----
@@ -96,12 +96,13 @@ def lpd_1m(
     in_quadrant = np.array([(-1, 0), (-1, -1), (0, -1), (0, 0)])
     in_module = np.array([(-1, -t) for t in range(8)] + [(0, t - 15) for t in range(8, 16)])
     high = (
-        quads[:, np.newaxis, np.newaxis]
+        quads[:, np.newaxis, np.newaxis, :2]
         + (in_quadrant * module_step)[np.newaxis, :, np.newaxis]
         + (in_module * tile_step)[np.newaxis, np.newaxis, :]
     ).reshape(-1, 2)
     corners = np.zeros((len(high), 3))
     corners[:, :2] = high - np.array([TILE_FS, TILE_SS]) * PITCH
+    corners[:, 2] = np.repeat(quads[:, 2], len(corners) // len(quads))
     geometry = Geometry(
         LPD_1M,
         corners,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from geomlib import checks
 from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray, default_groups
-from geomlib.detectors.common import quadrant_array, warn_about_unit
+from geomlib.detectors.common import flat_quadrants, warn_about_unit
 from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
 from geomlib.detectors.lpd import LPD_1M
 from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
@@ -86,7 +86,7 @@ def read_euxfel(
     """
     unit = checks.number("unit", unit, positive=True)
     invert = checks.flag("invert", invert)
-    quads = None if quad_positions is None else quadrant_array(quad_positions)
+    quads = None if quad_positions is None else flat_quadrants(quad_positions)
     name = fspath(path)
     found, own, modules, tiles = _read_file(name, quads, detector)
     if invert:

@@ -130,8 +130,8 @@ def test_one_module_is_never_a_list_of_modules():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ([np.zeros((8, 10)), None], "2 entries, some of them None; .* array for each of the 3 mod"),
-        ([None, None, None], "nothing but None"),
+        ([np.zeros((8, 10)), None], "2 entries, some of them None; .* entry for each of the 3 mod"),
+        ([None, None, None], "3 entries, all of them None"),
         ([np.zeros((8, 10)), None, np.zeros((8, 9))], r"data\[2\] has shape \(8, 9\)"),
         ([np.zeros((5, 8, 10)), None, np.zeros((4, 8, 10))], r"data\[2\] has float64 frames \(4,"),
         ([np.zeros((8, 10)), np.zeros((8, 10))], r"data has shape \(2, 8, 10\)"),

@@ -70,3 +70,15 @@ def test_gaps_are_numbers(name, gap):
 def test_wrong_arguments(call, message):
     with pytest.raises(GeometryError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", QUADS)
+def test_quadrants_at_different_z(name):
+    heights = [0, 1, -2, 3.5]
+    deep = [(*xy, z) for xy, z in zip(QUADS[name], heights, strict=True)]
+    flat, moved = build(name), getattr(detectors, name)(deep)
+    away = moved.tiles[0] - flat.tiles[0]
+    quadrant = flat.detector.tile_modules // 4
+    unit = 200e-6 if name == "agipd_1m" else 1e-3
+    np.testing.assert_array_equal(away[:, :2], 0)
+    np.testing.assert_allclose(away[:, 2], np.array(heights)[quadrant] * unit, atol=1e-15)
