@@ -42,7 +42,7 @@ class Grid:
     pixel_size: tuple[float, float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SnapPlan:
     """Tiles moved to the nearest whole pixel and quarter turn.
 
@@ -61,13 +61,17 @@ class SnapPlan:
     tiles: IntArray
     gaps: IntArray
 
+    def __repr__(self) -> str:
+        n_y, n_x = self.grid.shape
+        return f"<SnapPlan: {len(self.tiles)} tiles, {n_y} × {n_x} pixels (y, x)>"
+
     def __post_init__(self) -> None:
         # Alike in all plans, also because loops are compiled anew for arrays that can be written.
         for array in (self.tiles, self.gaps):
             array.flags.writeable = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NearestPlan:
     """Each image pixel takes the data pixel whose area covers its centre.
 
@@ -82,6 +86,10 @@ class NearestPlan:
 
     grid: Grid
     table: npt.NDArray[np.int32]
+
+    def __repr__(self) -> str:
+        n_y, n_x = self.grid.shape
+        return f"<NearestPlan: {n_y} × {n_x} pixels (y, x)>"
 
     def __post_init__(self) -> None:
         self.table.flags.writeable = False
