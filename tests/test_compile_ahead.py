@@ -185,9 +185,9 @@ def test_without_the_compiler_there_is_nothing_to_do():
     ("arguments", "message"),
     [
         ((["everything"],), "parts must be of assemble, treat, reduce, nearest, split, not 'every"),
-        ((None, ["nonsense"]), "dtypes is 'nonsense', which numpy does not know"),
-        ((None, ["complex64"]), "dtypes must be of real numbers, not complex64"),
-        ((None, ["S8"]), "dtypes must be of booleans, integers"),
+        ((None, ["nonsense"]), "dtype is 'nonsense', which numpy does not know"),
+        ((None, ["complex64"]), "dtype must be of real numbers, not complex64"),
+        ((None, ["S8"]), "dtype must be of booleans, integers"),
         ((3,), "parts must be a sequence, not 3"),
         (([["f4"]],), r"parts must be of assemble, .* not \['f4'\]"),
         ((None, 3), "dtypes must be a sequence, not 3"),
