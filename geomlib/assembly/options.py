@@ -74,32 +74,21 @@ def _typed(span: slice) -> str:
 
 def move_tiles(tiles: IntArray, shift: tuple[int, int], shape: tuple[int, int]) -> IntArray:
     """Shift a table of tiles by (rows, columns) and clip it to an image of a shape."""
-    from geomlib.kernels.snap import (
-        BOTTOM,
-        FS,
-        FS_ALONG,
-        FS_UP,
-        LEFT,
-        RIGHT,
-        SS,
-        SS_ALONG,
-        SS_UP,
-        TOP,
-    )
+    from geomlib.kernels import snap as s
 
     moved = tiles.copy()
-    moved[:, [TOP, BOTTOM]] += shift[0]
-    moved[:, [LEFT, RIGHT]] += shift[1]
+    moved[:, [s.TOP, s.BOTTOM]] += shift[0]
+    moved[:, [s.LEFT, s.RIGHT]] += shift[1]
     for first, last, ss_step, fs_step, size in (
-        (TOP, BOTTOM, SS_UP, FS_UP, shape[0]),
-        (LEFT, RIGHT, SS_ALONG, FS_ALONG, shape[1]),
+        (s.TOP, s.BOTTOM, s.SS_UP, s.FS_UP, shape[0]),
+        (s.LEFT, s.RIGHT, s.SS_ALONG, s.FS_ALONG, shape[1]),
     ):
         cut = np.maximum(-moved[:, first], 0)
-        moved[:, SS] += cut * moved[:, ss_step]
-        moved[:, FS] += cut * moved[:, fs_step]
+        moved[:, s.SS] += cut * moved[:, ss_step]
+        moved[:, s.FS] += cut * moved[:, fs_step]
         moved[:, first] += cut
         moved[:, last] = np.minimum(moved[:, last], size)
-    return moved[(moved[:, TOP] < moved[:, BOTTOM]) & (moved[:, LEFT] < moved[:, RIGHT])]
+    return moved[(moved[:, s.TOP] < moved[:, s.BOTTOM]) & (moved[:, s.LEFT] < moved[:, s.RIGHT])]
 
 
 def binned_grid(grid: Grid, binning: int) -> Grid:

@@ -182,23 +182,14 @@ def in_reading_order(tiles: IntArray) -> IntArray:
 
 def data_boxes(tiles: IntArray) -> tuple[IntArray, IntArray]:
     """First and last (slow scan, fast scan) of the data of each tile, two arrays (n_tiles, 2)."""
-    from geomlib.kernels.snap import (
-        BOTTOM,
-        FS,
-        FS_ALONG,
-        FS_UP,
-        LEFT,
-        RIGHT,
-        SS,
-        SS_ALONG,
-        SS_UP,
-        TOP,
-    )
+    from geomlib.kernels import snap as s
 
-    here = tiles[:, [SS, FS]]
-    height = tiles[:, [BOTTOM]] - tiles[:, [TOP]] - 1
-    width = tiles[:, [RIGHT]] - tiles[:, [LEFT]] - 1
-    there = here + height * tiles[:, [SS_UP, FS_UP]] + width * tiles[:, [SS_ALONG, FS_ALONG]]
+    here = tiles[:, [s.SS, s.FS]]
+    height = tiles[:, [s.BOTTOM]] - tiles[:, [s.TOP]] - 1
+    width = tiles[:, [s.RIGHT]] - tiles[:, [s.LEFT]] - 1
+    there = (
+        here + height * tiles[:, [s.SS_UP, s.FS_UP]] + width * tiles[:, [s.SS_ALONG, s.FS_ALONG]]
+    )
     return np.minimum(here, there), np.maximum(here, there)
 
 
