@@ -6,9 +6,8 @@ C is `np.copyto` of the module stack on one thread. All times of a row are taken
 same process, and their medians compared: on a shared machine only such ratios mean anything.
 
 Tables: `stack` (float32, `out=`), `frame` (one frame, the same again and again, which stays in the
-cache), `next` (one frame, each time the next of a stack, which comes from memory), `convert`
-(uint16 to float32 on the way), `allocate` (without `out=`) and `dismantle` (the way back); default
-all.
+cache), `next` (frames from memory, a call each, as in a loop over a run), `convert` (uint16 to
+float32 on the way), `allocate` (without `out=`) and `dismantle` (the way back); default all.
 """
 
 from __future__ import annotations
@@ -33,6 +32,8 @@ REACH = {"AGIPD-1M": 1.6, "LPD-1M": 1.1, "DSSC-1M": 1.2, "JUNGFRAU-4M": 1.2}
 REACH_FRAME = {"AGIPD-1M": 1.7, "LPD-1M": 1.3, "DSSC-1M": 1.3, "JUNGFRAU-4M": 1.3}
 #: Rounds in which the slow peers take part, at most.
 SLOW = 7
+#: Frames that are assembled one after the other, a call each, before another program's turn.
+IN_A_ROW = 16
 Row = dict[str, float]
 
 
@@ -92,14 +93,19 @@ def frame(name: str, _frames: int, repeats: int) -> Row:
 
 
 def following(name: str, frames: int, repeats: int) -> Row:
-    """One frame of float32 on one thread, from memory to memory."""
+    """Frames of float32 on one thread, a call each, from memory to memory."""
     geometry, peer = geomlib.example_geometry(name), extra_geom_geometry(name)
     data = numbers(geometry, frames, "f4")
     copy, out = np.empty_like(data), geomlib.output_array(geometry, (frames,))
 
     def each(work: Callable[[int], object]) -> Callable[[], object]:
         indices = itertools.cycle(range(frames))
-        return lambda: work(next(indices))
+
+        def some() -> None:
+            for _ in range(IN_A_ROW):
+                work(next(indices))
+
+        return some
 
     todo = {
         "C": each(lambda i: np.copyto(copy[i], data[i])),
@@ -109,7 +115,9 @@ def following(name: str, frames: int, repeats: int) -> Row:
     }
     if peer is not None:
         todo["EXtra-geom"] = each(lambda i: peer.position_modules(data[i], out=out[i]))
-    return ratios(todo, 20 * repeats) | {"reach": REACH_FRAME[name]}
+    row = ratios(todo, 4 * repeats)
+    row["C, ms"] /= IN_A_ROW
+    return row | {"reach": REACH_FRAME[name]}
 
 
 def convert(name: str, frames: int, repeats: int) -> Row:
@@ -163,7 +171,10 @@ def dismantle(name: str, frames: int, repeats: int) -> Row:
 TABLES: dict[str, tuple[Callable[[str, int, int], Row], str]] = {
     "stack": (stack, "{} frames of float32, `out=` given; time / C"),
     "frame": (frame, "The same frame again and again, float32, one thread, `out=`; time / C"),
-    "next": (following, "One frame, the next of {}, float32, one thread, `out=`; time / C"),
+    "next": (
+        following,
+        "A call for each of {} frames from memory, float32, one thread, `out=`; time / C",
+    ),
     "convert": (convert, "{} frames of uint16 into float32, `out=` given; time / C of float32"),
     "allocate": (allocate, "{} frames of float32, without `out=`; time / C"),
     "dismantle": (dismantle, "{} frames of float32, there and back, `out=` given; time / C"),

@@ -22,6 +22,7 @@ from geomlib import checks
 from geomlib.assembly import assemble_data, dismantle_image
 from geomlib.assembly.accumulators import How
 from geomlib.assembly.fill import check_dtype
+from geomlib.assembly.plan import make_plan
 from geomlib.assembly.treatment import mean_dtype
 from geomlib.detectors import generic
 from geomlib.errors import GeometryError
@@ -34,7 +35,7 @@ USUAL = ("float32", "uint16", "int16", "float64")
 #: Of masks: boolean ones, and flags as European XFEL stores them.
 MASKS = ("bool", "uint32")
 #: Modules with compiled loops.
-KERNELS = ("bands", "lookup", "polygons", "reduce", "snap", "weights")
+KERNELS = ("bands", "lookup", "polygons", "reduce", "rows", "snap", "weights")
 #: Mean and sum share a loop, and so do maximum and minimum.
 REDUCTIONS: tuple[How, ...] = ("mean", "std", "max")
 
@@ -177,9 +178,20 @@ def _assemble(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[S
 def _copies(geometry: Geometry, given: npt.DTypeLike, wanted: npt.DTypeLike) -> Iterator[Step]:
     frames = _frames(geometry, given)
     yield partial(assemble_data, frames, geometry, dtype=wanted, threads=1)
+    yield partial(_assemble_as_if_large, geometry, frames, np.dtype(wanted))
     # The way into large images, whatever the order of their data.
     stream = _in_stream_order(frames)
     yield partial(assemble_data, stream, geometry, axes="stream", dtype=wanted, threads=1)
+
+
+def _assemble_as_if_large(geometry: Geometry, frames: NDArray, dtype: np.dtype[Any]) -> None:
+    from geomlib.assembly.copiers import TileCopier, make_copier
+
+    plan, numbers = make_plan(geometry, "snap", False), tuple(range(geometry.n_modules))
+    copier = make_copier(plan, [(frames, numbers)], numbers, dtype, dtype.type(0))
+    assert isinstance(copier, TileCopier)
+    image = np.empty((len(frames), *plan.grid.shape), dtype)
+    copier.copy_in_bands(image, (0, len(frames)), np.array([0, plan.grid.shape[0]]))
 
 
 def _treat(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step]:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from geomlib.assembly.fill import plain_view, raw_view
 from geomlib.assembly.memory import scratch
-from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, uncovered
-from geomlib.kernels import lookup, snap
+from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, strips, uncovered
+from geomlib.kernels import lookup, rows, snap
 
 NDArray = npt.NDArray[Any]
 Span = tuple[int, int]
@@ -127,6 +127,10 @@ class TileCopier(_Copier):
         # As in live streams.
         side_by_side = len(given) > 1 and self.modules.steps[0] == given.itemsize
         self.together = TOGETHER if side_by_side and self.compiled else 1
+        # Rows of the tiles are runs of memory.
+        _, ss, fs = self.modules.steps
+        along = plan.tiles[:, snap.SS_ALONG] * ss + plan.tiles[:, snap.FS_ALONG] * fs
+        self.in_runs = self.together == 1 and bool((abs(along) == given.itemsize).all())
 
     def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
         """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
@@ -150,6 +154,13 @@ class TileCopier(_Copier):
     def copy_in_bands(self, image: NDArray, frames: Span, bands: Bands) -> None:
         """Fill whole bands of rows of some frames in one go, past the caches."""
         seen, plan = self.view(image), self.plan
+        if self.in_runs:
+            room = scratch(seen.shape[-1:], seen.dtype, "values")
+            low_high = (int(bands[0]), int(bands[-1]))
+            rows.assemble_in_rows(
+                self.modules, plan.tiles, seen, *strips(plan), self.blank, frames, low_high, room
+            )
+            return
         count = min(self.together, frames[1] - frames[0])
         height = max(b - a for a, b in pairwise(bands.tolist()))
         room = scratch((count, height, seen.shape[-1]), seen.dtype, "values")

@@ -274,6 +274,29 @@ def uncovered(shape: tuple[int, int], tiles: IntArray) -> IntArray:
     return out
 
 
+@lru_cache(maxsize=64)
+def strips(plan: SnapPlan) -> tuple[IntArray, IntArray]:
+    """Cut an image into strips of rows in which the same tiles lie.
+
+    Returns
+    -------
+    strips : ndarray of int64, shape (n, 4)
+        First and last-plus-one row, and where its tiles begin and end in `members`.
+    members : ndarray of int64
+        Numbers of the tiles of one strip after another.
+    """
+    boxes = tile_boxes(plan.tiles)
+    edges = np.unique(np.concatenate([[0, plan.grid.shape[0]], boxes[:, 0], boxes[:, 1]]))
+    inside = (boxes[:, 0] <= edges[:-1, None]) & (boxes[:, 1] > edges[:-1, None])
+    strip, members = np.nonzero(inside)
+    ends = np.searchsorted(strip, np.arange(len(edges)))
+    table = np.stack([edges[:-1], edges[1:], ends[:-1], ends[1:]], axis=1).astype(np.int64)
+    # Alike in all plans: see there.
+    for array in (table, members):
+        array.flags.writeable = False
+    return table, members
+
+
 @lru_cache(maxsize=6)
 def _nearest_plan(
     detector: Detector, corners: bytes, ss_steps: bytes, fs_steps: bytes, centred: bool

@@ -28,7 +28,7 @@ MODULE, SS, FS, TOP, BOTTOM, LEFT, RIGHT, SS_UP, FS_UP, SS_ALONG, FS_ALONG = ran
 _ZERO = np.int64(0)
 #: Lines of memory that are asked for ahead of time, where they become columns: a tile, or half of
 #: one; and where they become rows.
-AHEAD = 64
+AHEAD = 16
 LINES_AHEAD = 8
 NDArray = npt.NDArray[Any]
 Tiles = npt.NDArray[np.int64]
@@ -75,7 +75,7 @@ def modules_of(parts: Parts) -> Modules:
     starts = {
         number: start + i * array.strides[1]
         for array, numbers in parts
-        for start in (_address(array),)
+        for start in (address(array),)
         for i, number in enumerate(numbers)
     }
     addresses = np.array([starts.get(n, 0) for n in range(1 + max(starts))], dtype=np.int64)
@@ -356,8 +356,8 @@ def assemble_rows(
     """
     blank = np.full(image.shape[-1], fill, image.dtype)
     source = (modules.like, modules.addresses, modules.steps, tiles)
-    target = (np.empty(0, image.dtype), _address(image), image.strides)
-    _assemble_rows(*source, *target, gaps, _address(blank), frames, rows, together)
+    target = (np.empty(0, image.dtype), address(image), image.strides)
+    _assemble_rows(*source, *target, gaps, address(blank), frames, rows, together)
 
 
 def assemble_in_bands(
@@ -390,13 +390,13 @@ def assemble_in_bands(
     """
     width = image.shape[-1]
     source = (modules.like, modules.addresses, modules.steps, tiles)
-    target = (np.empty(0, image.dtype), _address(image), (image.strides[0], width))
-    rest = (gaps, _address(blank), bands, frames, together, _address(room))
+    target = (np.empty(0, image.dtype), address(image), (image.strides[0], width))
+    rest = (gaps, address(blank), bands, frames, together, address(room))
     _assemble_in_bands(*source, *target, *rest)
 
 
-def _address(array: NDArray) -> int:
-    # The same as ctypes.data, in a third of the time.
+def address(array: NDArray) -> int:
+    """Return where an array begins: the same as ``ctypes.data``, in a third of the time."""
     return int(array.__array_interface__["data"][0])
 
 
