@@ -1,0 +1,1 @@
+"""Azimuthal integration: geometries in pyFAI, and integration of whole stacks."""

@@ -1,0 +1,255 @@
+"""A geometry as a detector of pyFAI, with every pixel exactly where it is.
+
+Importing this module imports pyFAI, which takes a second: `geomlib.to_pyfai_detector` does so when
+it is called.
+
+pyFAI sees a detector as one image: modules are joined along slow scan, so that it has the shape
+(modules · ss, fs). Its axes are (z, y, x) of the lab frame, its distance is added to z, and its
+"PONI" of (0, 0) is the origin of the lab. Orientation 3 is the one in which pyFAI takes positions
+as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pyFAI.detectors import Detector, HexDetector, NexusDetector
+
+from geomlib import coordinates
+from geomlib.atomic import replacing
+from geomlib.detector import tile_map
+from geomlib.errors import GeometryError
+from geomlib.geometry import Geometry
+
+NDArray = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float64]
+#: Detectors whose tiles leave the plane z = 0 by no more than this, in metres, are flat to pyFAI.
+FLAT = 1e-9
+
+
+class GeomlibDetector(NexusDetector):  # type: ignore[misc]
+    """A detector of pyFAI whose pixels lie where a geometry says.
+
+    Positions are worked out in float64 from the tiles whenever pyFAI asks; pyFAI's own detectors
+    keep corners in float32, and take the mean of four corners for the centre of a hexagon, a
+    quarter of a pixel off.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the pixels are.
+    wide : bool
+        Border pixels have their true, wider shapes.
+    """
+
+    uniform_pixel = False
+    IS_CONTIGUOUS = False
+    force_pixel = False
+    CORNERS = 4
+
+    def __init__(self, geometry: Geometry | None = None, wide: bool = False) -> None:
+        # Not the constructors between: that of hexagons wants a regular grid.
+        Detector.__init__(self, orientation=3)
+        self._filename = self._h5path = None
+        # pyFAI makes an empty one where it copies.
+        if geometry is not None:
+            self._set(geometry, wide)
+
+    def _set(self, geometry: Geometry, wide: bool) -> None:
+        modules, ss, fs = geometry.data_shape
+        self.geometry, self.wide = geometry, wide
+        self.shape = self.max_shape = (modules * ss, fs)
+        self._pixel1, self._pixel2 = (float(size) for size in geometry.detector.pixel_size)
+        outlines = geometry.tile_outlines()
+        self.IS_FLAT = bool(np.abs(outlines[..., 2]).max() <= FLAT)
+        self.aliases = [geometry.detector.name]
+        bad = geometry.bad_pixels().reshape(self.shape)
+        self.mask = bad.astype(np.int8) if bad.any() else None
+
+    @property
+    def name(self) -> str:
+        """Name of the detector."""
+        return str(self.geometry.detector.name)
+
+    # pyFAI asks for the name by either way.
+    get_name = name.fget
+
+    def get_pixel_corners(self, correct_binning: bool = False) -> FloatArray:
+        """Corners of all pixels.
+
+        Parameters
+        ----------
+        correct_binning : bool
+            Of no effect: the detector is never binned.
+
+        Returns
+        -------
+        ndarray of float64, shape (modules · ss, fs, 4 or 6, 3)
+            z, y, x in metres. Pixels that belong to no tile, which are masked, lie on others.
+        """
+        corners = self.geometry.pixel_corners(wide=self.wide)
+        return self._finite(corners.reshape(*self.shape, -1, 3)[..., ::-1])
+
+    def calc_cartesian_positions(
+        self,
+        d1: NDArray | None = None,
+        d2: NDArray | None = None,
+        center: bool = True,
+        use_cython: bool = True,
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Positions of points in the image.
+
+        Parameters
+        ----------
+        d1, d2 : ndarray, optional
+            Places along slow and fast scan, in pixels; default: all pixels.
+        center : bool
+            Whole numbers mean centres of pixels; else their first corners.
+        use_cython : bool
+            Of no effect.
+
+        Returns
+        -------
+        y, x, z : ndarray
+            In metres; z is None for a flat detector.
+        """
+        if d1 is None or d2 is None:
+            reference = "centre" if center else "corner"
+            places = self.geometry.pixel_positions(reference)  # type: ignore[arg-type]
+            places = self._finite(places.reshape(*self.shape, 3))
+        else:
+            shift = 0.5 if center else 0.0
+            places = self._places(np.asarray(d1) + shift, np.asarray(d2) + shift)
+        x, y, z = np.moveaxis(places, -1, 0)
+        return y, x, None if self.IS_FLAT else z
+
+    def _places(self, s: FloatArray, f: FloatArray) -> FloatArray:
+        """Lab positions of points (s, f) of the image; those outside lie beyond the last pixel."""
+        detector, tiles = self.geometry.detector, self.geometry.tiles
+        modules, n_ss, n_fs = detector.data_shape
+        s, f = np.broadcast_arrays(np.asarray(s, np.float64), np.asarray(f, np.float64))
+        row = np.clip(np.floor(s), 0, modules * n_ss - 1).astype(np.int64)
+        column = np.clip(np.floor(f), 0, n_fs - 1).astype(np.int64)
+        module, line = row // n_ss, row % n_ss
+        tile = tile_map(detector)[module, line, column]
+        # From the centre of the pixel that holds the point, in steps of its tile.
+        away_s, away_f = s - row - 0.5, f - column - 0.5
+        if detector.pixel_shape == "hexagon":
+            away_s = away_s * coordinates.HEXAGON_HEIGHT
+        centres = self.geometry.data_to_lab(module, line + 0.5, column + 0.5)
+        places: FloatArray = (
+            centres
+            + away_s[..., np.newaxis] * tiles.ss[tile]
+            + away_f[..., np.newaxis] * tiles.fs[tile]
+        )
+        return places
+
+    def _finite(self, places: FloatArray) -> FloatArray:
+        """Put pixels that belong to no tile, which are masked, where the first pixel is."""
+        nowhere = (tile_map(self.geometry.detector) < 0).reshape(self.shape)
+        if nowhere.any():
+            places = places.copy()
+            places[nowhere] = places[~nowhere][0]
+        return places
+
+    def save(self, filename: str | os.PathLike[str]) -> None:
+        """Write a NeXus file that pyFAI reads as a detector; an older file is replaced.
+
+        Corners are float32 in it, as pyFAI's own are: within 0.03 µm at half a metre.
+
+        Parameters
+        ----------
+        filename : str or path-like
+            The file. From now on `.poni` files name it, with its whole path.
+
+        Raises
+        ------
+        GeometryFileError
+            If it cannot be written.
+        """
+        corners = _InFloat32(self)
+        with replacing(filename) as temporary:
+            # pyFAI adds to a file that is there.
+            os.unlink(temporary)
+            NexusDetector.save(corners, os.fspath(temporary))
+        self._filename = os.path.abspath(os.fspath(filename))
+
+    def get_config(self) -> dict[str, Any]:
+        """What a `.poni` file says of the detector: the file that `save` wrote.
+
+        Raises
+        ------
+        GeometryError
+            If it is in no file yet.
+        """
+        if self._filename is None:
+            raise GeometryError(
+                f"the detector {self.name} is in no file yet, which a .poni file could name: call "
+                "detector.save('detector.h5') first"
+            )
+        return {"filename": os.path.abspath(self._filename), "orientation": 3}
+
+    def __copy__(self) -> GeomlibDetector:
+        new = type(self)(self.geometry, self.wide)
+        new._filename = self._filename
+        for name in ("_mask", "_mask_crc", "_maskfile", "_flatfield", "_darkcurrent", "sensor"):
+            setattr(new, name, getattr(self, name))
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> GeomlibDetector:
+        new = self.__copy__()
+        for name in ("_mask", "_flatfield", "_darkcurrent"):
+            value = getattr(self, name)
+            setattr(new, name, value.copy() if isinstance(value, np.ndarray) else value)
+        if memo is not None:
+            memo[id(self)] = new
+        return new
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GeomlibDetector):
+            return False
+        return (self.geometry, self.wide) == (other.geometry, other.wide)
+
+    def __hash__(self) -> int:
+        return hash((self.geometry, self.wide))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.geometry, self.wide), self.__getstate__()
+
+    def __repr__(self) -> str:
+        n_ss, n_fs = self.shape
+        shape = "true border pixels" if self.wide else "nominal pixels"
+        return f"Detector {self.name} of geomlib: {n_ss} × {n_fs} pixels, {shape}"
+
+
+class HexagonalDetector(GeomlibDetector, HexDetector):  # type: ignore[misc]
+    """The same for hexagonal pixels: pyFAI looks at six corners of this kind of detector only."""
+
+    CORNERS = 6
+
+
+# A .poni file names the class that reads the detector's file. Neither is known to pyFAI's factory
+# by name, so this takes nothing away from pyFAI's own.
+GeomlibDetector.__name__ = HexagonalDetector.__name__ = "NexusDetector"
+
+
+class _InFloat32:
+    """Stands for a detector while it is saved: corners in the precision of pyFAI's files."""
+
+    def __init__(self, detector: GeomlibDetector) -> None:
+        self._detector = detector
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._detector, name)
+
+    def get_pixel_corners(self) -> npt.NDArray[np.float32]:
+        return self._detector.get_pixel_corners().astype(np.float32)
+
+
+def make_detector(geometry: Geometry, wide: bool) -> GeomlibDetector:
+    """Return the detector; see `geomlib.to_pyfai_detector`."""
+    hexagonal = geometry.detector.pixel_shape == "hexagon"
+    return (HexagonalDetector if hexagonal else GeomlibDetector)(geometry, wide)
