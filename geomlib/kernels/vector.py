@@ -48,7 +48,8 @@ def _at(builder: Any, base: Any, stride: Any, index: int) -> Any:
     return builder.add(base, builder.mul(stride, _I64(index)))
 
 
-def _load(builder: Any, address: Any, context: Any, dtype: Any, lanes: int) -> Any:
+def load(builder: Any, address: Any, context: Any, dtype: Any, lanes: int) -> Any:
+    """Load a vector of numbers that may lie anywhere; one number for a single lane."""
     element = context.get_data_type(dtype)
     kind = ir.VectorType(element, lanes) if lanes > 1 else element
     value = builder.load(builder.inttoptr(address, kind.as_pointer()))
@@ -56,12 +57,13 @@ def _load(builder: Any, address: Any, context: Any, dtype: Any, lanes: int) -> A
     return value
 
 
-def _store(builder: Any, value: Any, address: Any, dtype: Any) -> None:
+def store(builder: Any, value: Any, address: Any, dtype: Any) -> None:
+    """Store a vector of numbers, or one, at any address."""
     instruction = builder.store(value, builder.inttoptr(address, value.type.as_pointer()))
     instruction.align = _size(dtype)
 
 
-def _convert(builder: Any, value: Any, context: Any, given: Any, wanted: Any, lanes: int) -> Any:
+def convert(builder: Any, value: Any, context: Any, given: Any, wanted: Any, lanes: int) -> Any:
     """Convert numbers as numpy does, for the pairs of dtypes that `assemble_data` allows."""
     element = context.get_data_type(wanted)
     kind = ir.VectorType(element, lanes) if lanes > 1 else element
@@ -83,7 +85,7 @@ def _shuffle(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
     return builder.shuffle_vector(a, b, mask)
 
 
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+def transposed(builder: Any, rows: list[Any]) -> list[Any]:
     """Transpose 8 vectors of 8: pairs of numbers, then fours, then halves change places."""
     pairs = []
     for i in range(0, 8, 2):
@@ -114,10 +116,10 @@ def transpose_block(  # type: ignore[no-untyped-def]
         start, step, end, end_step = arguments[2:]
         rows = []
         for k in range(LANES):
-            row = _load(builder, _at(builder, start, step, k), context, given, LANES)
-            rows.append(_convert(builder, row, context, given, wanted, LANES))
-        for k, row in enumerate(_transposed(builder, rows)):
-            _store(builder, row, _at(builder, end, end_step, k), wanted)
+            row = load(builder, _at(builder, start, step, k), context, given, LANES)
+            rows.append(convert(builder, row, context, given, wanted, LANES))
+        for k, row in enumerate(transposed(builder, rows)):
+            store(builder, row, _at(builder, end, end_step, k), wanted)
         return context.get_dummy_value()
 
     return signature, generate
@@ -144,11 +146,11 @@ def copy_row(  # type: ignore[no-untyped-def]
                     address = builder.sub(start, builder.mul(last, in_step))
                 else:
                     address = builder.add(start, builder.mul(i, in_step))
-                row = _load(builder, address, context, given, ROW_LANES)
+                row = load(builder, address, context, given, ROW_LANES)
                 if reverse:
                     row = _shuffle(builder, row, row, list(range(ROW_LANES))[::-1])
-                row = _convert(builder, row, context, given, wanted, ROW_LANES)
-                _store(builder, row, builder.add(end, builder.mul(i, out_step)), wanted)
+                row = convert(builder, row, context, given, wanted, ROW_LANES)
+                store(builder, row, builder.add(end, builder.mul(i, out_step)), wanted)
 
         whole = builder.and_(count, _I64(-ROW_LANES))
         forwards = builder.icmp_signed("==", direction, _I64(1))
@@ -159,9 +161,9 @@ def copy_row(  # type: ignore[no-untyped-def]
                 blocks(reverse=True)
         with cgutils.for_range_slice(builder, whole, count, _I64(1)) as (i, _):
             address = builder.add(start, builder.mul(builder.mul(i, direction), in_step))
-            number = _load(builder, address, context, given, 1)
-            number = _convert(builder, number, context, given, wanted, 1)
-            _store(builder, number, builder.add(end, builder.mul(i, out_step)), wanted)
+            number = load(builder, address, context, given, 1)
+            number = convert(builder, number, context, given, wanted, 1)
+            store(builder, number, builder.add(end, builder.mul(i, out_step)), wanted)
         return context.get_dummy_value()
 
     return signature, generate

@@ -1,0 +1,288 @@
+"""The sparse operator of an integration: which pixel counts how much in which bin.
+
+pyFAI works it out (its bins are to be ours, edges and all), but for hexagons whose pixels are to be
+split by their true shape, which it cannot. pyFAI orders it by bins; here it is ordered by pixels,
+so that frames are read as they lie in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib.errors import GeometryError
+from geomlib.geometry import Geometry
+from geomlib.integration.adapter import to_pyfai_integrator
+from geomlib.integration.options import Binning
+from geomlib.kernels.integrate import Entries
+
+if TYPE_CHECKING:
+    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+NDArray = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Operator:
+    """From the pixels of a frame to bins.
+
+    Attributes
+    ----------
+    data_shape : (int, int, int)
+        Modules, slow scan, fast scan; the pixels are counted through them.
+    shape : tuple of int
+        Of the bins: (npt,), or (npt_azim, npt).
+    entries : Entries
+        Where each pixel goes.
+    radial : ndarray, shape (npt,)
+        Centres of the bins.
+    azimuth : ndarray, shape (npt_azim,), optional
+        In degrees.
+    """
+
+    data_shape: tuple[int, int, int]
+    shape: tuple[int, ...]
+    entries: Entries
+    radial: FloatArray
+    azimuth: FloatArray | None
+    _totals: dict[tuple[int, ...], FloatArray] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return int(np.prod(self.shape))
+
+    def totals(self, modules: tuple[int, ...]) -> FloatArray:
+        """Sum of norms, of parts, and of squared norms of all pixels of some modules in each bin.
+
+        Returns
+        -------
+        ndarray, shape (3, bins)
+        """
+        found = self._totals.get(modules)
+        if found is None:
+            found = self._totals[modules] = self._sum_up(modules)
+        return found
+
+    def _sum_up(self, modules: tuple[int, ...]) -> FloatArray:
+        _, ss, fs = self.data_shape
+        out = np.zeros((3, self.n_bins))
+        for module in modules:
+            first, last = module * ss * fs, (module + 1) * ss * fs
+            bins, parts, norms = pixel_entries(self.entries, first, last)
+            for row, weights in enumerate((parts * norms, parts, (parts * norms) ** 2)):
+                out[row] += np.bincount(bins, weights=weights, minlength=self.n_bins)
+        return out
+
+    def swapped(self) -> Operator:
+        """Return the operator for modules whose slow and fast scan are exchanged; it is kept."""
+        found = self._kept.get("swapped")
+        if found is None:
+            found = self._kept["swapped"] = self._exchange()
+        return found
+
+    def _exchange(self) -> Operator:
+        modules, ss, fs = self.data_shape
+        order = np.arange(modules * ss * fs).reshape(self.data_shape).swapaxes(-1, -2).ravel()
+        starts, bins, parts, norms = self.entries
+        if not starts.size:
+            entries = Entries(starts, bins[order], parts, norms[order])
+        else:
+            counts = np.diff(starts)[order]
+            moved = np.zeros(len(starts), starts.dtype)
+            np.cumsum(counts, out=moved[1:])
+            where = np.repeat(starts[:-1][order] - moved[:-1], counts) + np.arange(moved[-1])
+            entries = Entries(moved, bins[where], parts[where], norms[order])
+        shape = (modules, fs, ss)
+        return Operator(shape, self.shape, entries, self.radial, self.azimuth)
+
+
+def pixel_entries(
+    entries: Entries, first: int, last: int
+) -> tuple[npt.NDArray[np.int32], FloatArray, FloatArray]:
+    """Bins, parts and norms of all entries of some pixels, the norm of its pixel for each."""
+    starts, bins, parts, norms = entries
+    if not starts.size:
+        there = bins[first:last] >= 0
+        own = norms[first:last][there].astype(np.float64)
+        return bins[first:last][there], np.ones(len(own)), own
+    a, b = starts[first], starts[last]
+    counts = np.diff(starts[first : last + 1])
+    own = np.repeat(norms[first:last].astype(np.float64), counts)
+    return bins[a:b], parts[a:b].astype(np.float64), own
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that an operator depends on."""
+
+    geometry: Geometry
+    binning: Binning
+    distance: float
+    wavelength: float | None
+    #: Point of normal incidence and rotations, as pyFAI has them.
+    places: tuple[tuple[str, float], ...]
+    mask: bytes | None
+    solid_angle: bool
+    polarisation: float | None
+    wide: bool
+
+
+# 8 bytes a pixel, or 8 for each of its entries (two to four) and 8 more.
+@lru_cache(maxsize=4)
+def make_operator(request: Request) -> Operator:
+    """Work an operator out, or remember it.
+
+    Raises
+    ------
+    GeometryError
+        If no pixel is left, or none lies in the range.
+    """
+    geometry, binning = request.geometry, request.binning
+    integrator = to_pyfai_integrator(
+        geometry, distance=request.distance, wavelength=request.wavelength, wide=request.wide
+    )
+    for name, value in request.places:
+        setattr(integrator, name, value)
+    mask = _mask(integrator, request)
+    norms = _norms(integrator, request)
+    mask |= ~(np.isfinite(norms) & (norms > 0))
+    if mask.all():
+        raise GeometryError(
+            "all pixels are masked: the mask is True, or not 0, for pixels to leave out"
+        )
+    if binning.split == "full" and geometry.detector.pixel_shape == "hexagon":
+        from geomlib.integration.shapes import split_shapes
+
+        matrix, radial, azimuth = split_shapes(integrator, binning, mask)
+    else:
+        matrix, radial, azimuth = _from_pyfai(integrator, binning, mask)
+    operator = _order_by_pixels(matrix, binning, norms, geometry.data_shape, radial, azimuth)
+    _check_some_left(operator, integrator, binning, mask)
+    return operator
+
+
+def _mask(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.bool_]:
+    """Pixels that never count, shape (modules · ss, fs)."""
+    detector = integrator.detector
+    mask = np.zeros(detector.shape, dtype=np.bool_)
+    if detector.mask is not None:
+        mask |= detector.mask != 0
+    if request.mask is not None:
+        mask |= np.frombuffer(request.mask, dtype=np.bool_).reshape(mask.shape)
+    if request.binning.radial_range is not None:
+        low, high = request.binning.radial_range
+        angle = integrator.center_array(detector.shape, unit="2th_deg")
+        mask |= (angle < low) | (angle > high)
+    return mask
+
+
+def _norms(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.float32]:
+    """What an even intensity of 1 would count in each pixel, shape (modules · ss, fs)."""
+    shape = integrator.detector.shape
+    norms = np.ones(shape, dtype=np.float32)
+    if request.polarisation is not None:
+        norms *= integrator.polarization(shape, request.polarisation).astype(np.float32)
+    if request.solid_angle:
+        norms *= integrator.solidAngleArray(shape).astype(np.float32)
+    return norms
+
+
+def azimuth_of(binning: Binning) -> tuple[float, float] | None:
+    """Range around the beam in degrees, whether it is that of a curve or of a selection."""
+    if not binning.is_around:
+        return binning.azimuth_range
+    if binning.range is None:
+        return None
+    scale = 1.0 if binning.unit == "chi_deg" else 180.0 / np.pi
+    low, high = binning.range
+    return scale * low, scale * high
+
+
+def _from_pyfai(
+    integrator: AzimuthalIntegrator, binning: Binning, mask: npt.NDArray[np.bool_]
+) -> tuple[Any, FloatArray, FloatArray | None]:
+    """Let pyFAI work it out; returns its matrix (bins × pixels), and the centres of bins."""
+    from pyFAI.units import to_unit
+    from scipy.sparse import csr_matrix
+
+    around = azimuth_of(binning)
+    if around is not None and around[1] > 180:
+        integrator.setChiDiscAtZero()
+    cake = binning.npt_azim is not None
+    selected = None if around is None or binning.is_around else around
+    if selected is not None and not cake:
+        selected = (float(np.deg2rad(selected[0])), float(np.deg2rad(selected[1])))
+    engine = integrator.setup_sparse_integrator(
+        mask.shape,
+        (binning.npt, binning.npt_azim) if cake else binning.npt,
+        mask=mask.astype(np.int8),
+        pos0_range=binning.range,
+        pos1_range=selected,
+        unit=(binning.unit, "chi_deg") if cake else binning.unit,
+        split=binning.split,
+        algo="CSR",
+    )
+    matrix = csr_matrix(
+        (engine.data, engine.indices, engine.indptr), shape=(len(engine.indptr) - 1, mask.size)
+    )
+    scale = to_unit(binning.unit).scale
+    if not cake:
+        return matrix, np.array(engine.bin_centers, np.float64) * scale, None
+    radial = np.array(engine.bin_centers0, np.float64) * scale
+    return matrix, radial, np.rad2deg(np.array(engine.bin_centers1, np.float64))
+
+
+def _order_by_pixels(
+    matrix: Any,
+    binning: Binning,
+    norms: npt.NDArray[np.float32],
+    data_shape: tuple[int, int, int],
+    radial: FloatArray,
+    azimuth: FloatArray | None,
+) -> Operator:
+    """Bring a matrix of bins (radius, then azimuth) and pixels into the order of pixels."""
+    columns = matrix.tocsc()
+    starts, bins = columns.indptr.astype(np.int32), columns.indices.astype(np.int32)
+    parts = columns.data.astype(np.float32)
+    if binning.npt_azim is not None:
+        bins = bins % binning.npt_azim * binning.npt + bins // binning.npt_azim
+    counts = np.diff(starts)
+    if counts.max(initial=0) <= 1 and (parts == 1).all():
+        single = np.full(len(counts), -1, dtype=np.int32)
+        single[counts == 1] = bins
+        starts, bins, parts = np.empty(0, np.int32), single, np.empty(0, np.float32)
+    entries = Entries(starts, bins, parts, np.ascontiguousarray(norms.reshape(-1)))
+    for array in entries:
+        array.flags.writeable = False
+    return Operator(data_shape, binning.shape, entries, radial, azimuth)
+
+
+def _check_some_left(
+    operator: Operator,
+    integrator: AzimuthalIntegrator,
+    binning: Binning,
+    mask: npt.NDArray[np.bool_],
+) -> None:
+    """Refuse a range in which no pixel lies; the message says where they are."""
+    bins = operator.entries.bins
+    if bins.size and bins.max() >= 0:
+        return
+    seen = integrator.center_array(mask.shape, unit=binning.unit)[~mask]
+    chi = integrator.center_array(mask.shape, unit="chi_deg")[~mask]
+    hint = ""
+    if binning.range is not None:
+        hint = f"; range is ({binning.range[0]:g}, {binning.range[1]:g})"
+    if binning.azimuth_range is not None:
+        low, high = binning.azimuth_range
+        hint += f"; azimuth_range is ({low:g}, {high:g})°, pixels {chi.min():.4g}° … {chi.max():.4g}°"
+    raise GeometryError(
+        f"no pixel lies in the range: they reach from {seen.min():.4g} to {seen.max():.4g} "
+        f"{binning.unit}{hint}"
+    )
