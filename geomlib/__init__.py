@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from geomlib.formats import read_geometry, write_geometry
     from geomlib.formats.crystfel import to_cfelpyutils
     from geomlib.geometry import Geometry
+    from geomlib.integration.adapter import to_pyfai_detector, to_pyfai_integrator
+    from geomlib.integration.from_pyfai import from_pyfai_detector
+    from geomlib.integration.pattern import Pattern
+    from geomlib.integration.stack import StackIntegrator, integrate1d, integrate2d
     from geomlib.metadata import BadRegion
     from geomlib.plotting import render
     from geomlib.simulate import simulate_frames
@@ -40,12 +44,17 @@ _HOME = {
     "GeometryError": "geomlib.errors",
     "GeometryFileError": "geomlib.errors",
     "GeometryWarning": "geomlib.errors",
+    "Pattern": "geomlib.integration.pattern",
     "SplitPlan": "geomlib.assembly.split",
+    "StackIntegrator": "geomlib.integration.stack",
     "assemble_data": "geomlib.assembly",
     "check_plan": "geomlib.assembly.split",
     "dismantle_image": "geomlib.assembly",
     "dismantle_mask": "geomlib.assembly.masks",
     "example_geometry": "geomlib.detectors",
+    "from_pyfai_detector": "geomlib.integration.from_pyfai",
+    "integrate1d": "geomlib.integration.stack",
+    "integrate2d": "geomlib.integration.stack",
     "load_plan": "geomlib.assembly.saved",
     "open_frames": "geomlib.data",
     "output_array": "geomlib.assembly",
@@ -55,12 +64,16 @@ _HOME = {
     "simulate_frames": "geomlib.simulate",
     "split_plan": "geomlib.assembly.split",
     "to_cfelpyutils": "geomlib.formats.crystfel",
+    "to_pyfai_detector": "geomlib.integration.adapter",
+    "to_pyfai_integrator": "geomlib.integration.adapter",
     "warmup": "geomlib.compile_ahead",
     "write_geometry": "geomlib.formats",
 }
 
 # Subpackages that load when they are named, without an import of their own.
-_SUBPACKAGES = ("assembly", "data", "detectors", "errors", "formats", "plotting", "simulate")
+_SUBPACKAGES = (
+    "assembly", "data", "detectors", "errors", "formats", "integration", "plotting", "simulate",
+)  # fmt: skip
 
 __all__ = [
     "AssembledImage",
@@ -71,7 +84,9 @@ __all__ = [
     "GeometryError",
     "GeometryFileError",
     "GeometryWarning",
+    "Pattern",
     "SplitPlan",
+    "StackIntegrator",
     "__version__",
     "assemble_data",
     "check_plan",
@@ -79,6 +94,9 @@ __all__ = [
     "dismantle_image",
     "dismantle_mask",
     "example_geometry",
+    "from_pyfai_detector",
+    "integrate1d",
+    "integrate2d",
     "load_plan",
     "open_frames",
     "output_array",
@@ -88,6 +106,8 @@ __all__ = [
     "simulate_frames",
     "split_plan",
     "to_cfelpyutils",
+    "to_pyfai_detector",
+    "to_pyfai_integrator",
     "warmup",
     "write_geometry",
 ]

@@ -79,7 +79,7 @@ def assemble_dask(
         As `geomlib.assemble_data`, at once, for all that does not depend on the numbers.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    parts = _dask_parts(data, geometry.detector, given.pop("axes", None))
+    parts = dask_parts(data, geometry.detector, given.pop("axes", None))
     given.setdefault("threads", 1)
     if out is not None:
         given["dtype"] = target_dtype(out, given.get("dtype"))
@@ -92,7 +92,7 @@ def assemble_dask(
     return replace(image, data=out)
 
 
-def _dask_parts(data: Any, detector: Detector, axes: Axes | None) -> Parts:
+def dask_parts(data: Any, detector: Detector, axes: Axes | None) -> Parts:
     """Bring the axes of dask arrays in order, and each module's pixels into one chunk."""
     check_axes(axes)
     modules = module_arrays(data, detector, axes)
@@ -100,7 +100,7 @@ def _dask_parts(data: Any, detector: Detector, axes: Axes | None) -> Parts:
         arrays = {n: da.asarray(value) for n, value in modules.items()}
         for array in arrays.values():
             check_known(array, "data")
-        as_stack({n: _stand_in(a.shape, a.dtype) for n, a in arrays.items()}, detector, axes)
+        as_stack({n: stand_in(a.shape, a.dtype) for n, a in arrays.items()}, detector, axes)
         axis = -4 if axes == "stream" else -3
         arrays = {n: np.expand_dims(a, a.ndim + 1 + axis) for n, a in arrays.items()}
         parts: Parts = [
@@ -120,12 +120,12 @@ def _dask_parts(data: Any, detector: Detector, axes: Axes | None) -> Parts:
     return [(array.rechunk(whole), numbers) for array, numbers in parts]
 
 
-def _stand_in(shape: tuple[int, ...], dtype: npt.DTypeLike) -> NDArray:
+def stand_in(shape: tuple[int, ...], dtype: npt.DTypeLike) -> NDArray:
     """Return an array of zeros that takes no memory."""
     return np.broadcast_to(np.zeros((), np.dtype(dtype).newbyteorder("=")), shape)
 
 
-def _changing_options(frames: Any, detector: Detector, options: Options) -> dict[str, Any]:
+def changing_options(frames: Any, detector: Detector, options: Options) -> dict[str, Any]:
     """Return options that change from frame to frame, or are dask arrays, as the data is chunked.
 
     Their leading axes are those of the frames, of size 1 where nothing changes along them.
@@ -152,7 +152,7 @@ def _changing_options(frames: Any, detector: Detector, options: Options) -> dict
 
 def _assembled(parts: Parts, geometry: Geometry, options: Options) -> AssembledImage:
     frames = parts[0][0].chunks[:-3]
-    changing = _changing_options(frames, geometry.detector, options)
+    changing = changing_options(frames, geometry.detector, options)
     image = _sample(parts, geometry, options, changing)
     fixed = {name: value for name, value in options.items() if name not in changing}
     leading = tuple(range(len(frames)))
@@ -185,7 +185,7 @@ def _reduced(parts: Parts, geometry: Geometry, options: Options) -> AssembledIma
     if 0 in map(sum, frames):
         raise GeometryError(f"reduce={options['reduce']!r}: there are no frames to reduce")
     check_gain_axis(tuple(map(sum, frames)), parts[0][0].dtype, geometry.detector)
-    changing = _changing_options(frames, geometry.detector, options)
+    changing = changing_options(frames, geometry.detector, options)
     image = _sample(parts, geometry, options, changing)
     fixed = {name: value for name, value in options.items() if name not in changing}
     numbers = tuple(numbers for _, numbers in parts)
@@ -211,8 +211,8 @@ def _at(chunks: Any, index: tuple[int, ...]) -> Any:
 def _reduce_blocks(about: Any, *blocks: Any) -> BlockReduction:
     """Reduce the chunks of some frames: the work of one task."""
     detector, numbers, names, options = about
-    arrays = [list(_flat(nested)) for nested in blocks]
-    values = _block_values(arrays[: len(numbers)], numbers, detector)
+    arrays = [list(flattened(nested)) for nested in blocks]
+    values = block_values(arrays[: len(numbers)], numbers, detector)
     own = {name: array for name, (array,) in zip(names, arrays[len(numbers) :], strict=True)}
     reduction = BlockReduction(options["reduce"], detector.n_modules, options["threads"])
     reduction.add_values(values, detector, options | own)
@@ -229,10 +229,10 @@ def _sample(
     """Assemble one frame of zeros: what is wrong shows here, and what the images will be like."""
     n_frames = parts[0][0].ndim - 3
     one = (1,) * n_frames
-    blocks = [[_stand_in((*one, *a.shape[n_frames:]), a.dtype)] for a, _ in parts]
-    values = _block_values(blocks, tuple(numbers for _, numbers in parts), geometry.detector)
+    blocks = [[stand_in((*one, *a.shape[n_frames:]), a.dtype)] for a, _ in parts]
+    values = block_values(blocks, tuple(numbers for _, numbers in parts), geometry.detector)
     samples: Options = {
-        n: _stand_in((*one, *a.shape[n_frames:]), a.dtype) for n, a in changing.items()
+        n: stand_in((*one, *a.shape[n_frames:]), a.dtype) for n, a in changing.items()
     }
     everything: Options = options | samples
     return assemble_data(values, geometry, **everything)
@@ -246,15 +246,15 @@ def _assemble_blocks(
     options: Options,
 ) -> NDArray:
     """Assemble the chunks of some frames: the work of one task."""
-    arrays = [list(_flat(nested)) for nested in blocks]
-    values = _block_values(arrays[: len(numbers)], numbers, geometry.detector)
+    arrays = [list(flattened(nested)) for nested in blocks]
+    values = block_values(arrays[: len(numbers)], numbers, geometry.detector)
     own: Options = {
         name: array for name, (array,) in zip(names, arrays[len(numbers) :], strict=True)
     }
     return assemble_data(values, geometry, **options, **own).data
 
 
-def _block_values(
+def block_values(
     blocks: Sequence[Sequence[NDArray]], numbers: Sequence[tuple[int, ...]], detector: Detector
 ) -> Any:
     """Put chunks of modules together as `assemble_data` takes them, without a copy."""
@@ -269,10 +269,10 @@ def _block_values(
     return dict(zip(chain.from_iterable(numbers), modules, strict=True))
 
 
-def _flat(nested: Any) -> Iterator[NDArray]:
+def flattened(nested: Any) -> Iterator[NDArray]:
     """Walk through the lists of lists in which dask hands over the chunks along several axes."""
     if isinstance(nested, list):
         for entry in nested:
-            yield from _flat(entry)
+            yield from flattened(entry)
     else:
         yield nested

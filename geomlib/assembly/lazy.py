@@ -91,7 +91,7 @@ def assemble_stored(
         raise GeometryError(f"out must have the shape {shape}, not {tuple(out.shape)}")
     cut = option_cutter(given, source.frames, geometry.detector)
     blocks = source.blocks(chunk_shape(out))
-    with closing(read_ahead(partial(_read, source, cut), blocks, threads)) as reading:
+    with closing(read_ahead(partial(read_block, source, cut), blocks, threads)) as reading:
         return _assemble_blocks(reading, source.frames, geometry, out)
 
 
@@ -134,7 +134,7 @@ def _assemble_one(
         reduction = _reduce(source, geometry.detector, options, threads)
         image = reduction.assemble(geometry, options, out if direct else None)
     else:
-        _, values, own = _read(source, option_cutter(options, (), geometry.detector), ())
+        _, values, own = read_block(source, option_cutter(options, (), geometry.detector), ())
         image = assemble_data(values, geometry, out=out if direct else None, **own)
     if out is None or direct:
         return image
@@ -146,7 +146,7 @@ def _assemble_one(
 def _reduce(source: Source, detector: Detector, options: Options, threads: int) -> BlockReduction:
     """Reduce all frames."""
     reduction = BlockReduction(options["reduce"], detector.n_modules, options.get("threads"))
-    reading = partial(_read, source, option_cutter(options, source.frames, detector))
+    reading = partial(read_block, source, option_cutter(options, source.frames, detector))
     with closing(read_ahead(reading, source.blocks(), threads)) as blocks:
         for _, values, own in blocks:
             reduction.add_values(values, detector, own)
@@ -154,7 +154,7 @@ def _reduce(source: Source, detector: Detector, options: Options, threads: int) 
     return reduction
 
 
-def _read(source: Source, cut: Cutter, block: Block) -> tuple[Block, Any, Options]:
+def read_block(source: Source, cut: Cutter, block: Block) -> tuple[Block, Any, Options]:
     """Read a block, and the options for it."""
     values, present = source.read(block)
     options = cut(block)

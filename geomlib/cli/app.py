@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from geomlib._version import __version__
-from geomlib.cli import assemble, convert, demo, info, inspect, warmup
+from geomlib.cli import assemble, convert, demo, info, inspect, integrate, warmup
 from geomlib.cli.console import error, show_warning
 from geomlib.errors import GeometryError, GeometryWarning
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.command()(info.info)
 app.command()(inspect.inspect)
 app.command()(assemble.assemble)
+app.command()(integrate.integrate)
 app.command()(convert.convert)
 app.command()(demo.demo)
 app.command()(warmup.warmup)

@@ -98,7 +98,7 @@ def to_pyfai_integrator(
 
     places: dict[str, float] = {}
     if poni is not None:
-        known = _read_poni(poni)
+        known = read_poni(poni)
         distance = known.pop("dist") if distance is None else distance
         own = known.pop("wavelength", None)
         wavelength = own if energy is None and wavelength is None else wavelength
@@ -109,8 +109,19 @@ def to_pyfai_integrator(
     )
 
 
-def _read_poni(poni: Any) -> dict[str, Any]:
-    """Read the numbers of a `.poni` file, or of what stands for one."""
+def read_poni(poni: Any) -> dict[str, Any]:
+    """Read the numbers of a `.poni` file, or of what stands for one.
+
+    Returns
+    -------
+    dict of str to float
+        "dist", "poni1", "poni2", "rot1", "rot2", "rot3", and "wavelength" where it is known.
+
+    Raises
+    ------
+    GeometryError, GeometryFileError
+        As `to_pyfai_integrator`.
+    """
     names = ("dist", "poni1", "poni2", "rot1", "rot2", "rot3", "wavelength")
     if not isinstance(poni, str | os.PathLike):
         found = {name: getattr(poni, name, None) for name in names}

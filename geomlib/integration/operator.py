@@ -80,6 +80,35 @@ class Operator:
                 out[row] += np.bincount(bins, weights=weights, minlength=self.n_bins)
         return out
 
+    def by_bins(
+        self,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return the entries in the order of bins; they are kept.
+
+        Returns
+        -------
+        starts : ndarray of int32, shape (bins + 1,)
+            Where the entries of each bin begin.
+        pixels, parts : ndarray, shape (entries,)
+        """
+        found = self._kept.get("by bins")
+        if found is None:
+            from scipy.sparse import csc_matrix
+
+            starts, bins, parts, norms = self.entries
+            if not starts.size:
+                starts = np.concatenate([[0], np.cumsum(bins >= 0)]).astype(np.int32)
+                bins = bins[bins >= 0]
+                parts = np.ones(len(bins), np.float32)
+            rows = csc_matrix((parts, bins, starts), shape=(self.n_bins, len(norms))).tocsr()
+            found = (
+                rows.indptr.astype(np.int32),
+                rows.indices.astype(np.int32),
+                rows.data.astype(np.float32),
+            )
+            self._kept["by bins"] = found
+        return found
+
     def swapped(self) -> Operator:
         """Return the operator for modules whose slow and fast scan are exchanged; it is kept."""
         found = self._kept.get("swapped")
@@ -157,7 +186,9 @@ def make_operator(request: Request) -> Operator:
         raise GeometryError(
             "all pixels are masked: the mask is True, or not 0, for pixels to leave out"
         )
-    if binning.split == "full" and geometry.detector.pixel_shape == "hexagon":
+    hexagonal = geometry.detector.pixel_shape == "hexagon"
+    # Around the beam pyFAI gives its splitter the azimuth for the radius too: shapes without area.
+    if binning.split == "full" and (hexagonal or binning.is_around):
         from geomlib.integration.shapes import split_shapes
 
         matrix, radial, azimuth = split_shapes(integrator, binning, mask)
@@ -281,7 +312,9 @@ def _check_some_left(
         hint = f"; range is ({binning.range[0]:g}, {binning.range[1]:g})"
     if binning.azimuth_range is not None:
         low, high = binning.azimuth_range
-        hint += f"; azimuth_range is ({low:g}, {high:g})°, pixels {chi.min():.4g}° … {chi.max():.4g}°"
+        hint += (
+            f"; azimuth_range is ({low:g}, {high:g})°, pixels {chi.min():.4g}° … {chi.max():.4g}°"
+        )
     raise GeometryError(
         f"no pixel lies in the range: they reach from {seen.min():.4g} to {seen.max():.4g} "
         f"{binning.unit}{hint}"

@@ -59,7 +59,9 @@ def make_output(
     return Output(np.empty(shape, dtype), sigma, np.empty(shape, dtype))
 
 
-def arrays_of(treatment: Treatment | None, stack: Stack, data_shape: tuple[int, ...]) -> dict[str, NDArray]:
+def arrays_of(
+    treatment: Treatment | None, stack: Stack, data_shape: tuple[int, ...]
+) -> dict[str, NDArray]:
     """Return what a treatment holds, each with all axes of frames."""
     found = {}
     for name in ("dark", "gain", "mask", "present") if treatment is not None else ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,6 @@ from geomlib.integration.adapter import read_poni
 from geomlib.integration.beam import find_beam
 from geomlib.integration.operator import Operator, Request, make_operator
 from geomlib.integration.options import (
-    Binning,
     ErrorModel,
     Method,
     Split,
@@ -138,11 +137,6 @@ class StackIntegrator:
         check_geometry(geometry, "StackIntegrator(geometry, npt)")
         binning = check_binning(npt, npt_azim, unit, range, azimuth_range, radial_range, split)
         _check_method(method, error_model)
-        self.geometry, self.binning = geometry, binning
-        self.error_model, self.method = error_model, method
-        self.clip = checks.number("clip", clip, positive=True)
-        self.max_iterations = checks.integer("max_iterations", max_iterations, 0)
-        self._threads = None if threads is None else check_threads(threads)
         places: dict[str, float] = {}
         if poni is not None:
             places = read_poni(poni)
@@ -151,7 +145,7 @@ class StackIntegrator:
             wavelength = own if energy is None and wavelength is None else wavelength
         needed = f"unit={unit!r}" if binning.needs_wavelength else None
         beam = find_beam(geometry, distance, energy, wavelength, needed)
-        self.request = Request(
+        request = Request(
             geometry,
             binning,
             beam.distance,
@@ -162,7 +156,31 @@ class StackIntegrator:
             _polarisation(polarisation),
             checks.flag("wide", wide),
         )
-        self.operator: Operator = make_operator(self.request)
+        own = {
+            "error_model": error_model,
+            "method": method,
+            "clip": checks.number("clip", clip, positive=True),
+            "max_iterations": checks.integer("max_iterations", max_iterations, 0),
+        }
+        self.set_up(request, make_operator(request), threads, **own)
+
+    def set_up(
+        self,
+        request: Request,
+        operator: Operator,
+        threads: int | None,
+        *,
+        error_model: ErrorModel | None,
+        method: Method,
+        clip: float,
+        max_iterations: int,
+    ) -> None:
+        """Keep what was worked out, now or by an earlier program."""
+        self.geometry, self.binning = request.geometry, request.binning
+        self.request, self.operator = request, operator
+        self.error_model, self.method = error_model, method
+        self.clip, self.max_iterations = clip, max_iterations
+        self.threads = None if threads is None else check_threads(threads)
 
     @property
     def radial(self) -> npt.NDArray[np.float64]:
@@ -264,7 +282,7 @@ class StackIntegrator:
         return output.intensity.reshape(shape), sigma, output.count.reshape(shape)
 
     def _workers(self, stack: Any, threads: int | None) -> int:
-        chosen = self._threads if threads is None else threads
+        chosen = self.threads if threads is None else threads
         if chosen is not None:
             return chosen
         n_bytes = sum(data.nbytes for data, _ in stack.parts)
@@ -442,5 +460,3 @@ def _check_method(method: Any, error_model: Any) -> None:
         raise GeometryError(
             f"method={method!r} takes its errors from the spread: error_model='azimuthal' or None"
         )
-
-

@@ -170,9 +170,7 @@ def _add_one(pixels, starts, bins, parts, norms, first, sums, model):  # type: i
                 sums[_LESS_NORM2, bin_] += part * part * norm * norm
 
 
-def add_frame(
-    pixels: NDArray, entries: Entries, first: int, sums: FloatArray, model: int
-) -> None:
+def add_frame(pixels: NDArray, entries: Entries, first: int, sums: FloatArray, model: int) -> None:
     """Add pixels that follow each other in one frame.
 
     Parameters

@@ -92,7 +92,7 @@ def overlap_rows(
             if height * step > len(box):
                 box = np.zeros(2 * height * step)
             for c in range(n):
-                _add_edge(x[c] - left, y[c] - top, x[c + 1] - left, y[c + 1] - top, box, step)
+                add_edge(x[c] - left, y[c] - top, x[c + 1] - left, y[c + 1] - top, box, step)
             # Not the shoelace formula: the sum of what is kept conserves counts.
             total = 0.0
             source = data[0] + s * data[1] + f
@@ -115,7 +115,7 @@ def overlap_rows(
 
 
 @kernel
-def _add_edge(x0, y0, x1, y1, box, step):  # type: ignore[no-untyped-def]
+def add_edge(x0, y0, x1, y1, box, step):  # type: ignore[no-untyped-def]
     """Add the change of area along the row that an edge makes, cell by cell."""
     if y0 == y1:
         return

@@ -1,0 +1,523 @@
+"""A detector of pyFAI as a geometry: its tiles are found from where the corners of its pixels are.
+
+pyFAI knows corners of pixels, in axes (z, y, x), and nothing of tiles. Pixels are on one grid where
+they share an edge and have one size. Border pixels may be wider: they belong to the tile that they
+end, and where two of them meet, two tiles do. Each tile is then fitted to its corners in float64;
+one that no plane grid fits, bent too little for one step to show it, is cut where two grids do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from geomlib import checks
+from geomlib.coordinates import BoolArray
+from geomlib.detector import HEXAGON_CORNERS as HEXAGON
+from geomlib.detector import RECTANGLE_CORNERS as RECTANGLE
+from geomlib.detector import Detector, FloatArray, IntArray, tile_map
+from geomlib.detectors import EXAMPLE_NAMES, example_geometry
+from geomlib.detectors.jungfrau import jungfrau_detector
+from geomlib.detectors.known_layouts import slab_name
+from geomlib.detectors.lpd import lpd_mini_detector
+from geomlib.errors import GeometryError, warn
+from geomlib.geometry import Geometry
+from geomlib.metadata import BadRegion
+
+NDArray = npt.NDArray[Any]
+#: A coordinate in float32 is off by up to its size times this: half a unit in the last place.
+FLOAT32 = 2.0**-24
+#: Roundings that a coordinate has been through: a product with the pitch, a rotation, the offset of
+#: its module, and the storage of the sum.
+ROUNDINGS = 4
+#: More tiles than any detector has; a detector with a smooth distortion has one a pixel.
+MAX_TILES = 16384
+#: Corners that are worked on at a time, to bound the memory.
+BLOCK = 2**20
+#: Steps of tiles and the pitch of a known detector agree to this, or it is another detector.
+SAME_PITCH = 0.05
+
+_NO_GRIDS = (
+    f"detector is no set of tiles: its pixels lie on more than {MAX_TILES} grids, as those with a "
+    "smooth distortion do"
+)
+# Which corner of the next pixel lies on which corner of this one. Hexagons of the next row sit half
+# a pixel further along fs, or half a pixel back.
+_Meeting = tuple[tuple[int, int], ...]
+_NEXT_SS, _NEXT_FS = ((0, 1), (3, 2)), ((0, 3), (1, 2))
+_NEXT_SS_FURTHER, _NEXT_SS_BACK = ((0, 2), (5, 3)), ((0, 4), (1, 3))
+_NEXT_FS_HEXAGON = ((5, 1), (4, 2))
+
+
+class _Piece(NamedTuple):
+    """A block of pixels on one grid: its first and last-plus-one row and column."""
+
+    bounds: tuple[int, int, int, int]
+    wide: tuple[bool, ...] = (False,) * 4  # which of these borders have wider pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.bounds[1] - self.bounds[0], self.bounds[3] - self.bounds[2]
+
+
+class _Joins(NamedTuple):
+    """Of neighbours along one axis: whether they are on one grid, and which are wide borders."""
+
+    joined: BoolArray
+    high: BoolArray  # the second of the two is a wide border that ends a tile
+    low: BoolArray  # the first of the two is a wide border that begins a tile
+
+
+def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
+    """Return a detector of pyFAI as a geometry, with the tiles found.
+
+    Parameters
+    ----------
+    detector : pyFAI.detectors.Detector
+        Any: one that `to_pyfai_detector` made, one read from a NeXus file, or one of pyFAI's own.
+        Where its corners and centres disagree (a file with an orientation other than 3), its
+        corners count.
+    name : str, optional
+        Of the detector; default: that of the detector of geomlib whose data is cut in the same way,
+        else the name that pyFAI has for it.
+
+    Returns
+    -------
+    Geometry
+        Positions of the tiles are within the float32 rounding of pyFAI's corners. Of a detector
+        that geomlib knows by its shape, pitch and tiles, it has the modules; else one module, the
+        image. The mask becomes bad regions; data without finite corners belongs to no tile.
+        A detector that `to_pyfai_detector` made gives its geometry back, exactly, with its mask as
+        it is now, and without the photon energy, which no detector of pyFAI knows.
+
+    Raises
+    ------
+    GeometryError
+        If `detector` is no detector of pyFAI, has no shape, or its pixels lie on no grids.
+
+    Warns
+    -----
+    GeometryWarning
+        If pyFAI itself has the centres of the pixels elsewhere than their corners.
+
+    Examples
+    --------
+    >>> import pyFAI.detectors
+    >>> from_pyfai_detector(pyFAI.detectors.detector_factory("Pilatus 100k"))
+    <Geometry Pilatus 100k: 1 × 195 × 487 pixels of 172 µm, 1 tile>
+    """
+    _check_detector(detector)
+    from geomlib.integration.pyfai_detector import GeomlibDetector
+
+    if name is not None:
+        checks.text("name", name)
+    if isinstance(detector, GeomlibDetector):
+        geometry = _own_geometry(detector)
+        if name is None:
+            return geometry
+        return geometry.replace(detector=replace(geometry.detector, name=name))
+    corners = _pixel_corners(detector)
+    mask = _mask(detector, corners.shape[:2])
+    _check_centres(detector, corners)
+    pieces, fits = _find_tiles(corners, mask)
+    described, order = _describe(detector, corners, pieces, fits, name)
+    vectors = np.array(fits)[order]
+    return Geometry(
+        described,
+        vectors[:, 0],
+        vectors[:, 1],
+        vectors[:, 2],
+        bad_regions=tuple(_bad_regions(described, mask)),
+    )
+
+
+# -- What pyFAI says --------------------------------------------------------------------
+
+
+def _check_detector(detector: object) -> None:
+    from pyFAI.detectors import Detector as PyfaiDetector
+
+    if isinstance(detector, PyfaiDetector):
+        return
+    inner = getattr(detector, "detector", None)
+    hint = "; it has one: pass its .detector" if isinstance(inner, PyfaiDetector) else ""
+    raise GeometryError(f"detector must be a detector of pyFAI, not {checks.shown(detector)}{hint}")
+
+
+def _own_geometry(detector: Any) -> Geometry:
+    geometry = getattr(detector, "geometry", None)
+    if geometry is None:
+        raise GeometryError("detector is empty: it has no geometry")
+    assert isinstance(geometry, Geometry)
+    geometry = geometry.replace(photon_energy=None)
+    bad = geometry.bad_pixels()
+    unused = tile_map(geometry.detector) < 0
+    mask = _mask(detector, detector.shape).reshape(bad.shape) | unused
+    # Regions stay what they were, rectangles in the lab too, unless the mask was changed.
+    if np.array_equal(mask, bad):
+        return geometry
+    kept = () if (bad & ~mask).any() else geometry.bad_regions
+    new = mask & ~bad if kept else mask
+    return geometry.replace(bad_regions=(*kept, *_bad_regions(geometry.detector, new)))
+
+
+def _pixel_corners(detector: Any) -> NDArray:
+    if detector.shape is None:
+        raise GeometryError("detector has no shape: make it with max_shape=(rows, columns)")
+    try:
+        corners = np.asarray(detector.get_pixel_corners(correct_binning=True))
+    except (TypeError, RuntimeError) as problem:
+        raise GeometryError(f"detector {detector.name} has no pixel corners: {problem}") from None
+    if corners.ndim != 4 or corners.shape[2] not in (4, 6) or corners.shape[3] != 3:
+        raise GeometryError(
+            "detector must have pixel corners of shape (rows, columns, 4 or 6, 3), "
+            f"not {corners.shape}"
+        )
+    return corners
+
+
+def _mask(detector: Any, shape: tuple[int, ...]) -> BoolArray:
+    mask = detector.mask
+    if mask is None:
+        return np.zeros(shape, dtype=np.bool_)
+    if mask.shape != tuple(shape):
+        raise GeometryError(f"detector.mask must have shape {tuple(shape)}, not {mask.shape}")
+    return np.asarray(mask != 0)
+
+
+def _check_centres(detector: Any, corners: NDArray) -> None:
+    """Warn if pyFAI turns the image for the centres of pixels, but not for their corners."""
+    first = np.zeros(1)
+    y, x, _ = detector.calc_cartesian_positions(first, first)
+    pixel = corners[0, 0].astype(np.float64)
+    away = np.abs([y[0], x[0]] - pixel[:, 1:].mean(axis=0))
+    # Of hexagons pyFAI's centres are off by a quarter of a pixel, which is no matter of taste.
+    if (away > np.ptp(pixel, axis=0).max()).any():
+        warn(
+            f"orientation {int(detector.orientation)} of detector {detector.name}: pyFAI turns the "
+            "centres of its pixels, but not their corners; the corners count here"
+        )
+
+
+# -- Which pixels are on one grid -------------------------------------------------------
+
+
+def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[_Piece], list[FloatArray]]:
+    finite = np.isfinite(corners)
+    size = max(corners.max(where=finite, initial=0.0), -corners.min(where=finite, initial=0.0))
+    rounding = ROUNDINGS * FLOAT32 * float(size)
+    ends = ((0, 1), (0, 3)) if corners.shape[2] == 4 else ((0, 3), (5, 1))
+    with np.errstate(invalid="ignore"):
+        widths = [np.linalg.norm(corners[:, :, b] - corners[:, :, a], axis=2) for a, b in ends]
+        # Placeholders have no area: all corners in one place.
+        live = finite.all(axis=(2, 3)) & (np.minimum(*widths) > 2 * rounding)
+        ss, fs = _all_joins(corners, widths, live, rounding)
+    # Masked pixels that are on no grid with others are placeholders too: data of no tile.
+    beside = np.pad(ss.joined, ((1, 0), (0, 0))) | np.pad(ss.joined, ((0, 1), (0, 0)))
+    beside |= np.pad(fs.joined, ((0, 0), (1, 0))) | np.pad(fs.joined, ((0, 0), (0, 1)))
+    live &= beside | ~mask
+    if not live.any() or 2 * rounding > 0.25 * np.median(widths[1][live]):
+        raise GeometryError(f"detector has no pixels larger than the rounding at {size:g} m")
+    return _fit_all(corners, _rectangles(live, ss, fs), rounding)
+
+
+def _all_joins(
+    corners: NDArray, widths: list[NDArray], live: BoolArray, rounding: float
+) -> tuple[_Joins, _Joins]:
+    """Find joins along ss, shape (rows - 1, columns), and along fs, (rows, columns - 1)."""
+
+    def meet(which: tuple[slice, ...], pairs: _Meeting) -> BoolArray:
+        # Each of two corners that should be one may be off by the rounding.
+        other = tuple(slice(None, -1) if part.start else part for part in which)
+        out = live[which] & live[other]
+        for a, b in pairs:
+            apart = np.abs(corners[*which, a] - corners[*other, b])
+            out &= (apart <= 2 * rounding).all(axis=2)
+        return out
+
+    next_ss, next_fs = (slice(1, None), slice(None)), (slice(None), slice(1, None))
+    if corners.shape[2] == 4:
+        along_ss = _cut_seams(meet(next_ss, _NEXT_SS).T, widths[0].T, rounding)
+        along_fs = _cut_seams(meet(next_fs, _NEXT_FS), widths[1], rounding)
+        return _Joins(*(part.T for part in along_ss)), along_fs
+    # Rows of a tile go further, back, further …, from an unshifted row on.
+    further = meet(next_ss, _NEXT_SS_FURTHER)
+    before = np.pad(further, ((1, 0), (0, 0)))[:-1]
+    rows = (further & ~before) | (meet(next_ss, _NEXT_SS_BACK) & before)
+    columns = meet(next_fs, _NEXT_FS_HEXAGON)
+    return tuple(  # type: ignore[return-value]
+        _Joins(joined, np.zeros_like(joined), np.zeros_like(joined)) for joined in (rows, columns)
+    )
+
+
+def _cut_seams(touching: BoolArray, width: NDArray, rounding: float) -> _Joins:
+    """Tell wide border pixels from the pixels of another pitch; columns follow each other.
+
+    A wide border ends at a gap, or at the wide border of the next tile, beyond which pixels are
+    narrow again. Where the width changes without that, another tile begins.
+    """
+
+    def before(pairs: BoolArray) -> BoolArray:
+        return np.pad(pairs, ((0, 0), (1, 0)))[:, :-1]
+
+    def after(pairs: BoolArray) -> BoolArray:
+        return np.pad(pairs, ((0, 0), (0, 1)))[:, 1:]
+
+    # A width is the difference of two coordinates: each of the two widths is off by 2 roundings.
+    change = np.diff(width, axis=1)
+    wider, narrower = touching & (change > 4 * rounding), touching & (change < -4 * rounding)
+    same = touching & ~wider & ~narrower
+    ends = ~after(touching) | after(narrower) | (after(same) & after(after(narrower)))
+    begins = ~before(touching) | (before(same) & before(before(wider)))
+    high, low = wider & ends, narrower & begins
+    return _Joins(high | low | (same & ~before(high) & ~after(low)), high, low)
+
+
+def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[_Piece]:
+    """Cut the live pixels into blocks without a break, from the first pixel on."""
+    columns = live.shape[1]
+    starts, stops = np.ones_like(live), np.ones_like(live)
+    starts[:, 1:], stops[:, :-1] = ~along_fs.joined, ~along_fs.joined
+    above = np.zeros_like(live)
+    above[1:] = along_ss.joined
+    # For each pixel, the last column of its run in its row.
+    last = np.where(stops, np.arange(columns), columns)
+    last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+    free = live.copy()
+    flat, at = free.reshape(-1), 0
+    pieces: list[_Piece] = []
+    while flat[at:].any() and len(pieces) <= MAX_TILES:
+        at += int(np.argmax(flat[at:]))
+        ss0, fs0 = divmod(at, columns)
+        fs1 = int(last[ss0, fs0]) + 1
+        ss1 = ss0 + 1 + _leading(starts[ss0 + 1 :, fs0] & (last[ss0 + 1 :, fs0] == fs1 - 1))
+        ss1 = ss0 + 1 + _leading(above[ss0 + 1 : ss1, fs0:fs1].all(axis=1))
+        free[ss0:ss1, fs0:fs1] = False
+        tall, broad = ss1 - ss0 > 1, fs1 - fs0 > 1
+        wide = (
+            tall and bool(along_ss.low[ss0, fs0]),
+            tall and bool(along_ss.high[ss1 - 2, fs0]),
+            broad and bool(along_fs.low[ss0, fs0]),
+            broad and bool(along_fs.high[ss0, fs1 - 2]),
+        )
+        pieces.append(_Piece((ss0, ss1, fs0, fs1), wide))
+    return pieces
+
+
+def _leading(flags: NDArray) -> int:
+    """How many of the first flags are set."""
+    return len(flags) if flags.all() else int(np.argmin(flags))
+
+
+# -- Where the grids are ----------------------------------------------------------------
+
+
+def _fit_all(
+    corners: NDArray, pieces: list[_Piece], rounding: float
+) -> tuple[list[_Piece], list[FloatArray]]:
+    """Fit corner, ss and fs, the rows of an array, to every piece; cut those that are no grid."""
+    waiting, done = pieces[::-1], []
+    while waiting:
+        piece = waiting.pop()
+        middle, ss, fs = vectors = _fit(corners, piece)
+        blocks = _blocks(corners, piece)
+        if max(np.abs((p - k @ vectors)[count]).max() for _, count, k, p in blocks) > rounding:
+            waiting += _cut(corners, piece, vectors)
+        else:
+            corner = middle - 0.5 * (piece.size[0] * ss + piece.size[1] * fs)
+            done.append((piece, np.array([corner, ss, fs])))
+        if len(done) + len(waiting) > MAX_TILES:
+            raise GeometryError(_NO_GRIDS)
+    # In the order of their first pixels.
+    done.sort(key=lambda one: one[0].bounds[::2])
+    return [piece for piece, _ in done], [vectors for _, vectors in done]
+
+
+def _blocks(
+    corners: NDArray, piece: _Piece
+) -> Iterator[tuple[slice, BoolArray, FloatArray, FloatArray]]:
+    """Go through the corners of a piece, some rows at a time.
+
+    Yields the rows, which corners count (not those of wide borders, which are off the grid), and
+    for all corners (1, u, v), in steps from the middle of the piece, and (x, y, z).
+    """
+    (n_ss, n_fs), n_corners = piece.size, corners.shape[2]
+    ss0, _, fs0, fs1 = piece.bounds
+    cell = HEXAGON if n_corners == 6 else RECTANGLE
+    step = max(1, BLOCK // (n_fs * n_corners))
+    for row in range(0, n_ss, step):
+        rows = slice(row, min(row + step, n_ss))
+        s = np.arange(rows.start, rows.stop)[:, np.newaxis, np.newaxis]
+        u, v = s + cell[:, 0], np.arange(n_fs)[:, np.newaxis] + cell[:, 1]
+        count = np.ones((len(s), n_fs, n_corners), dtype=np.bool_)
+        for wide, outer in zip(piece.wide, (u == 0, u == n_ss, v == 0, v == n_fs), strict=True):
+            count &= ~(outer & wide)
+        known = np.ones((*count.shape, 3))
+        known[..., 1] = u - 0.5 * n_ss
+        known[..., 2] = v - 0.5 * n_fs + (0.5 * (s % 2) if n_corners == 6 else 0)
+        block = corners[ss0 + rows.start : ss0 + rows.stop, fs0:fs1, :, ::-1]
+        yield rows, count, known, block.astype(np.float64)
+
+
+def _fit(corners: NDArray, piece: _Piece) -> FloatArray:
+    """Fit middle, ss and fs of a piece to its corners, by the normal equations."""
+    matrix, right = np.zeros((3, 3)), np.zeros((3, 3))
+    for _, count, known, places in _blocks(corners, piece):
+        a = known[count]
+        matrix += a.T @ a
+        right += a.T @ places[count]
+    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
+
+
+def _cut(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[_Piece]:
+    """Cut a piece in two where two grids fit it best.
+
+    What one grid leaves of it is summed up for each row and each column: its mean, and how it grows
+    along the row or column, since two grids may be turned about their common middle.
+    """
+    by_row, by_column = (np.zeros((n, 6)) for n in piece.size)
+    for rows, count, known, places in _blocks(corners, piece):
+        rest = np.where(count[..., np.newaxis], places - known @ vectors, 0.0)
+        by_row[rows, :3] = rest.sum(axis=(1, 2))
+        by_row[rows, 3:] = (rest * known[..., 2:]).sum(axis=(1, 2))
+        by_column[:, :3] += rest.sum(axis=(0, 2))
+        by_column[:, 3:] += (rest * known[..., 1:2]).sum(axis=(0, 2))
+    # A tile of hexagons begins with an unshifted row.
+    cuts = [_best_cut(by_row, 2 if corners.shape[2] == 6 else 1), _best_cut(by_column, 1)]
+    axis = int(np.argmax([gain for _, gain in cuts]))
+    at, gain = cuts[axis]
+    if gain <= 0:
+        raise GeometryError(
+            f"detector is no set of tiles: pixel {piece.bounds[::2]} is no parallelogram or hexagon"
+        )
+    parts = []
+    for side in (2 * axis, 2 * axis + 1):
+        bounds, wide = list(piece.bounds), list(piece.wide)
+        bounds[side], wide[side] = piece.bounds[2 * axis] + at, False
+        parts.append(_Piece((bounds[0], bounds[1], bounds[2], bounds[3]), tuple(wide)))
+    return parts
+
+
+def _best_cut(profile: FloatArray, step: int) -> tuple[int, float]:
+    """Where two straight lines fit best, and by which part of the error one line is worse."""
+    n = len(profile)
+    cuts = np.arange(step, n, step)
+    if not len(cuts):
+        return 0, 0.0
+    t = np.arange(n)[:, np.newaxis] - 0.5 * (n - 1)
+    terms = np.broadcast_arrays(1.0, t, t * t, profile, t * profile, profile * profile)
+    sums = np.cumsum(terms, axis=1)
+    whole, first = sums[:, -1:], sums[:, cuts - 1]
+    one = float(_line_error(whole).sum())
+    two = (_line_error(first) + _line_error(whole - first)).sum(axis=1)
+    best = int(np.argmin(two))
+    return int(cuts[best]), 1.0 - float(two[best]) / one if one > 0 else 0.0
+
+
+def _line_error(sums: FloatArray) -> FloatArray:
+    """Sum of squares that a straight line leaves, from sums of 1, t, t², y, t·y and y²."""
+    n, t, tt, y, ty, yy = sums
+    spread, covariance = tt - t * t / n, ty - t * y / n
+    slope = np.divide(covariance, spread, out=np.zeros_like(covariance), where=spread > 0)
+    return np.clip(yy - y * y / n - slope * covariance, 0.0, None)
+
+
+# -- Which detector it is ---------------------------------------------------------------
+
+
+def _describe(
+    detector: Any, corners: NDArray, pieces: list[_Piece], fits: list[FloatArray], name: str | None
+) -> tuple[Detector, IntArray]:
+    """Return the detector that these tiles are, and the order of the tiles in it."""
+    rows, columns, n_corners, _ = corners.shape
+    bounds = np.array([piece.bounds for piece in pieces])
+    pitch = np.median([np.linalg.norm(fit[1:], axis=1) for fit in fits], axis=0)
+    shape: Literal["rectangle", "hexagon"] = "hexagon" if n_corners == 6 else "rectangle"
+    for known in _known_detectors(rows, columns):
+        order = _order_in(known, bounds)
+        near = np.abs(pitch / known.pixel_size - 1) < SAME_PITCH
+        if order is not None and near.all() and known.pixel_shape == shape:
+            return known if name is None else replace(known, name=name), order
+    # The pitch that pyFAI was told is exact, where it is that of the pixels.
+    told = np.array([detector.pixel1 or np.inf, detector.pixel2 or np.inf])
+    pitch = np.where(np.abs(pitch / told - 1) < 1e-4, told, pitch)
+    described = Detector(
+        _pyfai_name(detector, pitch) if name is None else name,
+        (1, rows, columns),
+        np.insert(bounds, 0, 0, axis=1),
+        (float(pitch[0]), float(pitch[1])),
+        pixel_shape=shape,
+        wide_edges=np.array([_reach(corners, *one) for one in zip(pieces, fits, strict=True)]),
+    )
+    return described, np.arange(len(pieces))
+
+
+def _known_detectors(rows: int, columns: int) -> Iterator[Detector]:
+    for known in (example_geometry(name).detector for name in EXAMPLE_NAMES):
+        if (known.n_modules * known.data_shape[1], known.data_shape[2]) == (rows, columns):
+            yield known
+    for make in (jungfrau_detector, lpd_mini_detector):  # of any number of modules
+        _, n_ss, n_fs = make(1).data_shape
+        if columns == n_fs and rows % n_ss == 0:
+            yield make(rows // n_ss)
+
+
+def _order_in(known: Detector, bounds: IntArray) -> IntArray | None:
+    """For each tile of a known detector the number of the piece that it is, or None."""
+    in_image = known.tile_bounds[:, 1:].copy()
+    in_image[:, :2] += known.tile_bounds[:, :1] * known.data_shape[1]
+    number = {tuple(piece): i for i, piece in enumerate(bounds.tolist())}
+    found = [number.get(tuple(tile), -1) for tile in in_image.tolist()]
+    return None if -1 in found or len(found) != len(bounds) else np.array(found)
+
+
+def _pyfai_name(detector: Any, pitch: FloatArray) -> str:
+    name = str(detector.name)
+    if name not in ("Detector", "NexusDetector", "HexDetector"):
+        return name
+    return slab_name(tuple(detector.shape), float(pitch[0])) or "generic"
+
+
+def _reach(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[float]:
+    """How far border pixels reach out of the grid of their tile, as `Detector.wide_edges`."""
+    ss0, ss1, fs0, fs1 = piece.bounds
+    part = corners[ss0:ss1, fs0:fs1, :, ::-1]
+    to_steps = np.linalg.pinv(vectors[1:])
+    edges = (part[0, :, 0], part[-1, :, 1], part[:, 0, 0], part[:, -1, 3])
+    reach = [0.0] * 4
+    for side in np.flatnonzero(piece.wide):
+        axis, high = divmod(int(side), 2)
+        place = float(np.median(((edges[side] - vectors[0]) @ to_steps)[:, axis]))
+        reach[side] = place - piece.size[axis] if high else -place
+    return reach
+
+
+def _bad_regions(detector: Detector, mask: BoolArray) -> list[BadRegion]:
+    """Cut a mask into blocks of equal runs, each in one tile."""
+    tiles = tile_map(detector)
+    modules, n_ss, n_fs = detector.data_shape
+    label = np.full((modules * n_ss, n_fs + 1), -1)  # a column more: runs end in their row
+    label[:, :-1] = np.where(mask.reshape(tiles.shape), tiles, -1).reshape(-1, n_fs)
+    flat = label.reshape(-1)
+    begin = np.flatnonzero(np.diff(flat, prepend=-1) != 0)
+    end = np.append(begin[1:], flat.size)
+    begin, end = begin[flat[begin] >= 0], end[flat[begin] >= 0]
+    row, first = np.divmod(begin, n_fs + 1)
+    last, tile = first + (end - begin), flat[begin]
+    # The same run in the rows of a tile, one after the other.
+    order = np.lexsort((row, last, first, tile))
+    row, first, last, tile = row[order], first[order], last[order], tile[order]
+    keys = np.stack([tile, first, last])
+    new = np.ones(len(row), dtype=np.bool_)
+    new[1:] = (np.diff(keys, axis=1) != 0).any(axis=0) | (np.diff(row) != 1)
+    head = np.flatnonzero(new)
+    tail = np.append(head[1:], len(row)) - 1 if len(head) else head
+    blocks = np.stack([tile[head], row[head] % n_ss, row[tail] % n_ss + 1, first[head], last[head]])
+    return [
+        BadRegion(f"bad_mask{i}", t, (s0, s1), (f0, f1))
+        for i, (t, s0, s1, f0, f1) in enumerate(blocks.T.tolist())
+    ]
