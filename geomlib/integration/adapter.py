@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geomlib import checks
@@ -133,8 +134,7 @@ def read_poni(poni: Any) -> dict[str, Any]:
         return {n: (0.0 if v is None and n != "wavelength" else v) for n, v in found.items()}
     path = os.fspath(checks.path("poni", poni))
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as problem:
         raise system_error(problem, path, "read") from problem
     # The detector of the file is of no interest, and may not even be there: only numbers are read.

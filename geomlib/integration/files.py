@@ -67,8 +67,9 @@ class About(NamedTuple):
     def texts(self) -> dict[str, str]:
         """Return what there is to be told, by name."""
         data = self.origin
+        command = data.command if self.command is None and data is not None else self.command
         found = {
-            "command": self.command,
+            "command": command,
             "data": None if data is None else data.data,
             "dataset": None if data is None else data.dataset,
             "reduce": None if data is None else data.reduce,
@@ -271,10 +272,10 @@ def _write_csv(pattern: Pattern, path: str | os.PathLike[str], about: About) -> 
 
 def _columns(pattern: Pattern, about: About) -> tuple[list[str], list[NDArray]]:
     """Names and values of the columns of a table."""
-    leading, n = _leading(pattern), len(pattern.radial)
-    if math.prod(leading) > 1:
+    n = len(pattern.radial)
+    if math.prod(_leading(pattern)) > 1:
         curves = pattern.intensity.reshape(-1, n)
-        return ["radial", *_frame_names(leading, about.origin)], [pattern.radial, *curves]
+        return ["radial", *_frame_names(pattern, about)], [pattern.radial, *curves]
     columns = {"radial": pattern.radial}
     if pattern.azimuth is not None:
         columns = {
@@ -287,11 +288,17 @@ def _columns(pattern: Pattern, about: About) -> tuple[list[str], list[NDArray]]:
     return list(columns), list(columns.values())
 
 
-def _frame_names(leading: tuple[int, ...], origin: Origin | None) -> list[str]:
-    numbers: Iterable[Sequence[int]] = np.ndindex(leading)
-    if len(leading) == 1 and origin is not None and origin.frames is not None:
-        numbers = [(int(number),) for number in origin.frames]
-    return ["_".join(("frame", *map(str, index))) for index in numbers]
+def _frame_names(pattern: Pattern, about: About) -> list[str]:
+    numbers = _numbers(pattern, about)
+    if numbers is not None:
+        return [f"frame_{number}" for number in numbers]
+    return ["_".join(map(str, ("frame", *index))) for index in np.ndindex(_leading(pattern))]
+
+
+def _numbers(pattern: Pattern, about: About) -> list[int] | None:
+    """Return the numbers that the frames have in their file."""
+    frames = None if about.origin is None else about.origin.frames
+    return None if frames is None or _leading(pattern) != (len(frames),) else frames.tolist()
 
 
 # -- Pictures -----------------------------------------------------------------------------
@@ -307,8 +314,8 @@ def _write_png(pattern: Pattern, path: str | os.PathLike[str], about: About) -> 
     figure = Figure(figsize=FIGURE_SIZE, layout="constrained")
     FigureCanvasAgg(figure)
     title = about.note.splitlines()[0] if about.note else None
-    plot_pattern(pattern, figure.add_subplot(), title=title)
-    about_it = {"Software": f"geomlib {__version__}", "Comment": about.command}
+    plot_pattern(pattern, figure.add_subplot(), title=title, numbers=_numbers(pattern, about))
+    about_it = {"Software": f"geomlib {__version__}", "Comment": about.texts().get("command")}
     metadata = {name: text for name, text in about_it.items() if text is not None}
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_DPI, metadata=metadata)

@@ -41,10 +41,7 @@ BLOCK = 2**20
 #: Steps of tiles and the pitch of a known detector agree to this, or it is another detector.
 SAME_PITCH = 0.05
 
-_NO_GRIDS = (
-    f"detector is no set of tiles: its pixels lie on more than {MAX_TILES} grids, as those with a "
-    "smooth distortion do"
-)
+_NO_GRIDS = f"detector is no set of tiles: it is smoothly distorted, or has more than {MAX_TILES}"
 # Which corner of the next pixel lies on which corner of this one. Hexagons of the next row sit half
 # a pixel further along fs, or half a pixel back.
 _Meeting = tuple[tuple[int, int], ...]
@@ -79,8 +76,6 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
     ----------
     detector : pyFAI.detectors.Detector
         Any: one that `to_pyfai_detector` made, one read from a NeXus file, or one of pyFAI's own.
-        Where its corners and centres disagree (a file with an orientation other than 3), its
-        corners count.
     name : str, optional
         Of the detector; default: that of the detector of geomlib whose data is cut in the same way,
         else the name that pyFAI has for it.
@@ -102,12 +97,13 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
     Warns
     -----
     GeometryWarning
-        If pyFAI itself has the centres of the pixels elsewhere than their corners.
+        If pyFAI itself has the centres of pixels elsewhere than their corners, as in a file with
+        an orientation other than 3; the corners count.
 
     Examples
     --------
-    >>> import pyFAI.detectors
-    >>> from_pyfai_detector(pyFAI.detectors.detector_factory("Pilatus 100k"))
+    >>> import geomlib, pyFAI.detectors
+    >>> geomlib.from_pyfai_detector(pyFAI.detectors.Pilatus100k())
     <Geometry Pilatus 100k: 1 × 195 × 487 pixels of 172 µm, 1 tile>
     """
     _check_detector(detector)
@@ -116,23 +112,16 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
     if name is not None:
         checks.text("name", name)
     if isinstance(detector, GeomlibDetector):
-        geometry = _own_geometry(detector)
-        if name is None:
-            return geometry
-        return geometry.replace(detector=replace(geometry.detector, name=name))
+        own = _own_geometry(detector)
+        named = own.detector if name is None else replace(own.detector, name=name)
+        return own.replace(detector=named)
     corners = _pixel_corners(detector)
     mask = _mask(detector, corners.shape[:2])
     _check_centres(detector, corners)
     pieces, fits = _find_tiles(corners, mask)
     described, order = _describe(detector, corners, pieces, fits, name)
-    vectors = np.array(fits)[order]
-    return Geometry(
-        described,
-        vectors[:, 0],
-        vectors[:, 1],
-        vectors[:, 2],
-        bad_regions=tuple(_bad_regions(described, mask)),
-    )
+    corner, ss, fs = np.array(fits)[order].swapaxes(0, 1)
+    return Geometry(described, corner, ss, fs, bad_regions=_bad_regions(described, mask))
 
 
 # -- What pyFAI says --------------------------------------------------------------------
@@ -150,13 +139,11 @@ def _check_detector(detector: object) -> None:
 
 def _own_geometry(detector: Any) -> Geometry:
     geometry = getattr(detector, "geometry", None)
-    if geometry is None:
+    if not isinstance(geometry, Geometry):
         raise GeometryError("detector is empty: it has no geometry")
-    assert isinstance(geometry, Geometry)
     geometry = geometry.replace(photon_energy=None)
     bad = geometry.bad_pixels()
-    unused = tile_map(geometry.detector) < 0
-    mask = _mask(detector, detector.shape).reshape(bad.shape) | unused
+    mask = _mask(detector, detector.shape).reshape(bad.shape) | (tile_map(geometry.detector) < 0)
     # Regions stay what they were, rectangles in the lab too, unless the mask was changed.
     if np.array_equal(mask, bad):
         return geometry
@@ -173,10 +160,8 @@ def _pixel_corners(detector: Any) -> NDArray:
     except (TypeError, RuntimeError) as problem:
         raise GeometryError(f"detector {detector.name} has no pixel corners: {problem}") from None
     if corners.ndim != 4 or corners.shape[2] not in (4, 6) or corners.shape[3] != 3:
-        raise GeometryError(
-            "detector must have pixel corners of shape (rows, columns, 4 or 6, 3), "
-            f"not {corners.shape}"
-        )
+        expected = "(rows, columns, 4 or 6, 3)"
+        raise GeometryError(f"detector must have corners of shape {expected}, not {corners.shape}")
     return corners
 
 
@@ -207,7 +192,7 @@ def _check_centres(detector: Any, corners: NDArray) -> None:
 
 
 def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[_Piece], list[FloatArray]]:
-    finite = np.isfinite(corners)
+    finite: BoolArray = np.isfinite(corners)
     size = max(corners.max(where=finite, initial=0.0), -corners.min(where=finite, initial=0.0))
     rounding = ROUNDINGS * FLOAT32 * float(size)
     ends = ((0, 1), (0, 3)) if corners.shape[2] == 4 else ((0, 3), (5, 1))
@@ -232,11 +217,11 @@ def _all_joins(
 
     def meet(which: tuple[slice, ...], pairs: _Meeting) -> BoolArray:
         # Each of two corners that should be one may be off by the rounding.
-        other = tuple(slice(None, -1) if part.start else part for part in which)
+        other = tuple(slice(-1) if part.start else part for part in which)
         out = live[which] & live[other]
+        here, there = corners[which], corners[other]
         for a, b in pairs:
-            apart = np.abs(corners[*which, a] - corners[*other, b])
-            out &= (apart <= 2 * rounding).all(axis=2)
+            out &= (np.abs(here[:, :, a] - there[:, :, b]) <= 2 * rounding).all(axis=2)
         return out
 
     next_ss, next_fs = (slice(1, None), slice(None)), (slice(None), slice(1, None))
@@ -249,9 +234,8 @@ def _all_joins(
     before = np.pad(further, ((1, 0), (0, 0)))[:-1]
     rows = (further & ~before) | (meet(next_ss, _NEXT_SS_BACK) & before)
     columns = meet(next_fs, _NEXT_FS_HEXAGON)
-    return tuple(  # type: ignore[return-value]
-        _Joins(joined, np.zeros_like(joined), np.zeros_like(joined)) for joined in (rows, columns)
-    )
+    no_rows, no_columns = np.zeros_like(rows), np.zeros_like(columns)
+    return _Joins(rows, no_rows, no_rows), _Joins(columns, no_columns, no_columns)
 
 
 def _cut_seams(touching: BoolArray, width: NDArray, rounding: float) -> _Joins:
@@ -295,7 +279,7 @@ def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[_Pi
         ss0, fs0 = divmod(at, columns)
         fs1 = int(last[ss0, fs0]) + 1
         ss1 = ss0 + 1 + _leading(starts[ss0 + 1 :, fs0] & (last[ss0 + 1 :, fs0] == fs1 - 1))
-        ss1 = ss0 + 1 + _leading(above[ss0 + 1 : ss1, fs0:fs1].all(axis=1))
+        ss1 = ss0 + 1 + _leading(np.all(above[ss0 + 1 : ss1, fs0:fs1], axis=1))
         free[ss0:ss1, fs0:fs1] = False
         tall, broad = ss1 - ss0 > 1, fs1 - fs0 > 1
         wide = (
@@ -308,7 +292,7 @@ def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[_Pi
     return pieces
 
 
-def _leading(flags: NDArray) -> int:
+def _leading(flags: Any) -> int:
     """How many of the first flags are set."""
     return len(flags) if flags.all() else int(np.argmin(flags))
 
@@ -345,8 +329,7 @@ def _blocks(
     Yields the rows, which corners count (not those of wide borders, which are off the grid), and
     for all corners (1, u, v), in steps from the middle of the piece, and (x, y, z).
     """
-    (n_ss, n_fs), n_corners = piece.size, corners.shape[2]
-    ss0, _, fs0, fs1 = piece.bounds
+    (n_ss, n_fs), n_corners, (ss0, _, fs0, fs1) = piece.size, corners.shape[2], piece.bounds
     cell = HEXAGON if n_corners == 6 else RECTANGLE
     step = max(1, BLOCK // (n_fs * n_corners))
     for row in range(0, n_ss, step):
@@ -423,7 +406,7 @@ def _line_error(sums: FloatArray) -> FloatArray:
     n, t, tt, y, ty, yy = sums
     spread, covariance = tt - t * t / n, ty - t * y / n
     slope = np.divide(covariance, spread, out=np.zeros_like(covariance), where=spread > 0)
-    return np.clip(yy - y * y / n - slope * covariance, 0.0, None)
+    return np.asarray(np.clip(yy - y * y / n - slope * covariance, 0.0, None))
 
 
 # -- Which detector it is ---------------------------------------------------------------
@@ -445,8 +428,10 @@ def _describe(
     # The pitch that pyFAI was told is exact, where it is that of the pixels.
     told = np.array([detector.pixel1 or np.inf, detector.pixel2 or np.inf])
     pitch = np.where(np.abs(pitch / told - 1) < 1e-4, told, pitch)
+    # pyFAI names by class what has no name.
+    own = detector.name if detector.name not in ("Detector", "NexusDetector", "HexDetector") else ""
     described = Detector(
-        _pyfai_name(detector, pitch) if name is None else name,
+        name or own or slab_name((rows, columns), float(pitch[0])) or "generic",
         (1, rows, columns),
         np.insert(bounds, 0, 0, axis=1),
         (float(pitch[0]), float(pitch[1])),
@@ -475,13 +460,6 @@ def _order_in(known: Detector, bounds: IntArray) -> IntArray | None:
     return None if -1 in found or len(found) != len(bounds) else np.array(found)
 
 
-def _pyfai_name(detector: Any, pitch: FloatArray) -> str:
-    name = str(detector.name)
-    if name not in ("Detector", "NexusDetector", "HexDetector"):
-        return name
-    return slab_name(tuple(detector.shape), float(pitch[0])) or "generic"
-
-
 def _reach(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[float]:
     """How far border pixels reach out of the grid of their tile, as `Detector.wide_edges`."""
     ss0, ss1, fs0, fs1 = piece.bounds
@@ -496,28 +474,26 @@ def _reach(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[float]:
     return reach
 
 
-def _bad_regions(detector: Detector, mask: BoolArray) -> list[BadRegion]:
+def _bad_regions(detector: Detector, mask: BoolArray) -> tuple[BadRegion, ...]:
     """Cut a mask into blocks of equal runs, each in one tile."""
+    if not mask.any():
+        return ()
     tiles = tile_map(detector)
-    modules, n_ss, n_fs = detector.data_shape
-    label = np.full((modules * n_ss, n_fs + 1), -1)  # a column more: runs end in their row
-    label[:, :-1] = np.where(mask.reshape(tiles.shape), tiles, -1).reshape(-1, n_fs)
-    flat = label.reshape(-1)
-    begin = np.flatnonzero(np.diff(flat, prepend=-1) != 0)
-    end = np.append(begin[1:], flat.size)
-    begin, end = begin[flat[begin] >= 0], end[flat[begin] >= 0]
+    _, n_ss, n_fs = detector.data_shape
+    label = np.where(mask.reshape(tiles.shape), tiles, -1).reshape(-1, n_fs)
+    flat = np.pad(label, ((0, 0), (0, 1)), constant_values=-1).reshape(-1)  # runs end in their row
+    begin = np.flatnonzero(np.diff(flat, prepend=-1))
+    length = np.diff(begin, append=flat.size)
+    begin, length = begin[flat[begin] >= 0], length[flat[begin] >= 0]
     row, first = np.divmod(begin, n_fs + 1)
-    last, tile = first + (end - begin), flat[begin]
     # The same run in the rows of a tile, one after the other.
-    order = np.lexsort((row, last, first, tile))
-    row, first, last, tile = row[order], first[order], last[order], tile[order]
-    keys = np.stack([tile, first, last])
-    new = np.ones(len(row), dtype=np.bool_)
-    new[1:] = (np.diff(keys, axis=1) != 0).any(axis=0) | (np.diff(row) != 1)
-    head = np.flatnonzero(new)
-    tail = np.append(head[1:], len(row)) - 1 if len(head) else head
-    blocks = np.stack([tile[head], row[head] % n_ss, row[tail] % n_ss + 1, first[head], last[head]])
-    return [
-        BadRegion(f"bad_mask{i}", t, (s0, s1), (f0, f1))
-        for i, (t, s0, s1, f0, f1) in enumerate(blocks.T.tolist())
-    ]
+    runs = np.stack([flat[begin], first, first + length, row])
+    runs = runs[:, np.lexsort(runs[::-1])]
+    new = (np.diff(runs, axis=1) != [[0], [0], [0], [1]]).any(axis=0)
+    heads, tails = runs[:, np.append(True, new)], runs[3, np.append(new, True)]
+    return tuple(
+        BadRegion(f"bad_mask{i}", tile, (row % n_ss, last_row % n_ss + 1), (first, last))
+        for i, ((tile, first, last, row), last_row) in enumerate(
+            zip(heads.T.tolist(), tails.tolist(), strict=True)
+        )
+    )

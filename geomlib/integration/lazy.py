@@ -65,12 +65,7 @@ def _integrate_stored(
         for block, values, own in reading:
             arrays = integrator.integrate_arrays(values, own)
             if results is None:
-                results = tuple(
-                    None
-                    if a is None
-                    else np.empty((*source.frames, *a.shape[len(block) :]), a.dtype)
-                    for a in arrays
-                )
+                results = tuple(_room(source.frames, array, len(block)) for array in arrays)
             for result, array in zip(results, arrays, strict=True):
                 if result is not None:
                     result[block] = array
@@ -80,6 +75,11 @@ def _integrate_stored(
             del values, arrays
     assert results is not None
     return integrator.pattern(*results)
+
+
+def _room(frames: tuple[int, ...], array: NDArray | None, n_axes: int) -> NDArray | None:
+    """Make room for the results of all frames, like those of a block."""
+    return None if array is None else np.empty((*frames, *array.shape[n_axes:]), array.dtype)
 
 
 def _integrate_dask(integrator: StackIntegrator, data: Any, options: dict[str, Any]) -> Pattern:

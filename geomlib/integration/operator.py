@@ -215,7 +215,7 @@ def _mask(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.b
 
 
 def _norms(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.float32]:
-    """What an even intensity of 1 would count in each pixel, shape (modules · ss, fs)."""
+    """Return what an even intensity of 1 counts in each pixel, shape (modules · ss, fs)."""
     shape = integrator.detector.shape
     norms = np.ones(shape, dtype=np.float32)
     if request.polarisation is not None:

@@ -91,7 +91,8 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
             z, y, x in metres. Pixels that belong to no tile, which are masked, lie on others.
         """
         corners = self.geometry.pixel_corners(wide=self.wide)
-        return self._finite(corners.reshape(*self.shape, -1, 3)[..., ::-1])
+        # In one piece: the loops of pyFAI's distortion want it so.
+        return self._finite(np.ascontiguousarray(corners.reshape(*self.shape, -1, 3)[..., ::-1]))
 
     def calc_cartesian_positions(
         self,

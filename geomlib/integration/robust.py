@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def _one(
     given = (pixels, *order, operator.entries.norms)
     # A piece at a time: Ctrl-C is heard only between calls.
     cuts = np.linspace(0, operator.n_bins, PIECES + 1).astype(int).tolist()
-    for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+    for a, b in pairwise(cuts):
         if clip is None:
             median_bins(*given, (a, b), out)
         else:

@@ -46,7 +46,8 @@ def value_dtype(stack_dtype: npt.DTypeLike, treatment: Treatment | None) -> np.d
     for name in ("dark", "gain"):
         array = None if treatment is None else getattr(treatment, name)
         if array is not None:
-            return np.dtype(array.dtype)
+            dtype: np.dtype[Any] = array.dtype
+            return dtype
     return mean_dtype(stack_dtype)
 
 
@@ -330,7 +331,7 @@ class _Shared:
         self._ready: list[int] = []
 
     def pieces(self) -> list[Callable[[], None]]:
-        """A piece of work for each group of modules."""
+        """Return a piece of work for each group of modules."""
         return [partial(self._add, number) for number in range(len(self._groups))]
 
     def _add(self, number: int) -> None:

@@ -156,13 +156,13 @@ class StackIntegrator:
             _polarisation(polarisation),
             checks.flag("wide", wide),
         )
-        own = {
+        settings: dict[str, Any] = {
             "error_model": error_model,
             "method": method,
             "clip": checks.number("clip", clip, positive=True),
             "max_iterations": checks.integer("max_iterations", max_iterations, 0),
         }
-        self.set_up(request, make_operator(request), threads, **own)
+        self.set_up(request, make_operator(request), threads, **settings)
 
     def set_up(
         self,
@@ -398,8 +398,7 @@ def integrate2d(
 
 
 def _integrate(data: Data, geometry: Geometry, npt: int, options: dict[str, Any]) -> Pattern:
-    if not isinstance(geometry, Geometry) and isinstance(data, Geometry):
-        raise GeometryError("the order is integrate1d(data, geometry, npt)")
+    check_geometry(geometry, "integrate1d(data, geometry, npt)")
     mine = {name: options.pop(name) for name in FRAME_OPTIONS if name in options}
     mask = options.get("mask")
     static = mask is None or _is_static(mask, geometry)
@@ -413,7 +412,7 @@ def _integrate(data: Data, geometry: Geometry, npt: int, options: dict[str, Any]
 
 
 def _is_static(mask: Any, geometry: Geometry) -> bool:
-    return isinstance(mask, np.ndarray) and mask.shape in _mask_shapes(geometry)
+    return bool(np.shape(mask) in _mask_shapes(geometry)) and not hasattr(mask, "dims")
 
 
 def _mask_shapes(geometry: Geometry) -> tuple[tuple[int, ...], ...]:
@@ -434,11 +433,12 @@ def _mask_bytes(mask: Any, geometry: Geometry) -> bytes | None:
         )
     if array.shape not in _mask_shapes(geometry):
         raise GeometryError(
-            f"mask must have shape {geometry.data_shape} (modules, ss, fs), not {array.shape}; a "
-            "mask for each frame goes to integrate(data, mask=…), and one drawn on an image through "
+            f"mask must have shape {geometry.data_shape} (modules, ss, fs), not {array.shape}; one "
+            "for each frame goes to integrate(data, mask=…), and one drawn on an image through "
             "dismantle_mask(mask, geometry)"
         )
-    return (array != 0).reshape(geometry.data_shape).tobytes()
+    wanted = np.asarray(array != 0).reshape(geometry.data_shape)
+    return bytes(wanted.tobytes())
 
 
 def _polarisation(given: float | None) -> float | None:

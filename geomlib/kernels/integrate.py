@@ -1,8 +1,9 @@
 """Add the pixels of frames to the bins of azimuthal integration.
 
-A pixel gives its number to one bin, or parts of it to several: its entries, one after another. Eight
-frames are added at a time (`geomlib.kernels.lanes`); a frame alone is added number by number, with
-the same result to the last bit, since the order of the sums is that of the pixels in both.
+A pixel gives its number to one bin, or parts of it to several: its entries, one after another.
+Eight frames are added at a time (`geomlib.kernels.lanes`); a frame alone is added number by number,
+with the same result to the last bit, since the order of the sums is that of the pixels in both.
+Where the compiler is switched off, numpy adds a frame at a time.
 
 NaN adds nothing, and what it would have added to the norm and the count is summed up apart, so that
 frames without NaN pay nothing for it.
@@ -185,5 +186,39 @@ def add_frame(pixels: NDArray, entries: Entries, first: int, sums: FloatArray, m
     _add_one(pixels, *entries, first, sums, model)
 
 
-#: Whether the compiled loops are there; else frames are added one at a time.
+def add_frame_with_numpy(
+    pixels: NDArray, entries: Entries, first: int, sums: FloatArray, model: int
+) -> None:
+    """Do what `add_frame` does, in another order."""
+    count = len(pixels)
+    starts, bins, parts, norms = entries
+    if starts.size:
+        a, b = starts[first], starts[first + count]
+        counts = np.diff(starts[first : first + count + 1])
+        bins, part = bins[a:b], parts[a:b].astype(np.float64)
+        value = np.repeat(pixels.astype(np.float64), counts)
+        norm = np.repeat(norms[first : first + count].astype(np.float64), counts)
+    else:
+        there = bins[first : first + count] >= 0
+        bins = bins[first : first + count][there]
+        value = pixels[there].astype(np.float64)
+        norm = norms[first : first + count][there].astype(np.float64)
+        part = np.ones(len(bins))
+    nan = np.isnan(value)
+    weights = [(SIGNAL, ~nan, part * value)]
+    if model == POISSON:
+        weights.append((SQUARES, ~nan, part * part * np.maximum(value, 1.0)))
+    elif model == AZIMUTHAL:
+        weights.append((SQUARES, ~nan, part * part * value * value))
+        weights.append((CROSS, ~nan, part * part * norm * value))
+    weights.append((LESS_NORM, nan, part * norm))
+    weights.append((LESS_COUNT, nan, part))
+    weights.append((LESS_NORM2, nan, (part * norm) ** 2))
+    for row, used, weight in weights:
+        sums[row] += np.bincount(bins[used], weights=weight[used], minlength=sums.shape[1])
+
+
+#: Whether the compiled loops are there; else frames are added one at a time, by numpy.
 COMPILED = not config.DISABLE_JIT
+if not COMPILED:
+    add_frame = add_frame_with_numpy

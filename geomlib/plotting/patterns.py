@@ -64,6 +64,7 @@ def plot_pattern(
     vmin: float | None = None,
     vmax: float | None = None,
     cmap: str | Colormap | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Axes:
     """Draw curves as lines, many curves or a cake as an image.
 
@@ -92,6 +93,8 @@ def plot_pattern(
         Range of the colours; of curves, ends of the axis of intensity.
     cmap : str or Colormap, optional
         Colours of an image; default ``"viridis"``. Of several lines too, where it is given.
+    numbers : sequence of int, optional
+        What to call the frames of several curves along one axis; default: 0, 1, 2 ….
 
     Returns
     -------
@@ -108,14 +111,15 @@ def plot_pattern(
     shade = checks.flag("sigma", sigma)
     heading = "" if title is None else checks.text("title", title)
     name = None if label is None else checks.text("label", label)
+    called = _check_numbers(frames, numbers)
     ax = _axes_for(ax)
     note = ""
     if pattern.is_cake:
         note = _draw_cake(ax, pattern, index, look)
     elif index is None and math.prod(frames) > MOST_CURVES:
-        note = _draw_frames(ax, pattern, look)
+        note = _draw_frames(ax, pattern, look, called)
     elif index is None and frames:
-        _draw_curves(ax, pattern, look, name)
+        _draw_curves(ax, pattern, look, called, name)
     else:
         _draw_curve(ax, pattern, index or (), look, shade, name)
     if heading or note:
@@ -147,6 +151,17 @@ def _frame_index(frames: tuple[int, ...], frame: int | Sequence[int]) -> tuple[i
     return tuple(
         checks.integer("frame", number, -n, n - 1) for number, n in zip(given, frames, strict=True)
     )
+
+
+def _check_numbers(
+    frames: tuple[int, ...], numbers: Sequence[int] | None
+) -> tuple[int, ...] | None:
+    """Check what the frames are to be called."""
+    if numbers is None:
+        return None
+    if len(frames) != 1:
+        raise GeometryError(f"numbers is for frames along one axis, not for axes {frames}")
+    return checks.integers("numbers", numbers, 0, count=frames[0])
 
 
 def _look(log: bool, vmin: float | None, vmax: float | None, cmap: str | Colormap | None) -> _Look:
@@ -182,7 +197,7 @@ def _draw_curve(
     """Draw one curve, with its standard error as a band."""
     intensity = np.asarray(pattern.intensity[index], dtype=np.float64)
     if label is None and index:
-        label = _numbered("frame", index)
+        label = f"frame {_numbered(index)}"
     (line,) = ax.plot(pattern.radial, intensity, linewidth=1.2, label=label)
     if shade and pattern.sigma is not None:
         error = np.asarray(pattern.sigma[index], dtype=np.float64)
@@ -196,20 +211,23 @@ def _draw_curve(
     _dress_curves(ax, pattern, look, legend=label is not None)
 
 
-def _draw_curves(ax: Axes, pattern: Pattern, look: _Look, label: str | None) -> None:
+def _draw_curves(
+    ax: Axes, pattern: Pattern, look: _Look, numbers: Sequence[int] | None, label: str | None
+) -> None:
     """Draw a few curves, each with its number."""
     intensity = np.asarray(pattern.intensity, dtype=np.float64)
     frames = list(np.ndindex(intensity.shape[:-1]))
     shades = np.linspace(0, 0.92, len(frames))
-    for index, shade in zip(frames, shades, strict=True):
+    for place, (index, shade) in enumerate(zip(frames, shades, strict=True)):
         colour = {} if look.cmap is None else {"color": look.cmap(shade)}
-        name = _numbered("frame" if label is None else label, index)
+        number = _numbered(index) if numbers is None else numbers[place]
+        name = f"{'frame' if label is None else label} {number}"
         ax.plot(pattern.radial, intensity[index], linewidth=1.1, label=name, **colour)
     _dress_curves(ax, pattern, look, legend=True)
 
 
-def _numbered(name: str, index: tuple[int, ...]) -> str:
-    return f"{name} {', '.join(map(str, index))}"
+def _numbered(index: tuple[int, ...]) -> str:
+    return ", ".join(map(str, index))
 
 
 def _dress_curves(ax: Axes, pattern: Pattern, look: _Look, *, legend: bool) -> None:
@@ -239,7 +257,7 @@ def _tick_degrees(axis: Axis, angles: FloatArray) -> None:
 # -- Images -------------------------------------------------------------------------------
 
 
-def _draw_frames(ax: Axes, pattern: Pattern, look: _Look) -> str:
+def _draw_frames(ax: Axes, pattern: Pattern, look: _Look, numbers: Sequence[int] | None) -> str:
     """Draw curves as rows of an image; return what is to be said about it."""
     curves = pattern.intensity.reshape(-1, pattern.shape[-1])
     n = len(curves)
@@ -253,9 +271,15 @@ def _draw_frames(ax: Axes, pattern: Pattern, look: _Look) -> str:
     ax.set_xlabel(_axis_label(pattern))
     ax.set_ylabel("frame")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if numbers is not None:
+
+        def name(place: float, _: object) -> str:
+            return str(numbers[round(place)]) if -0.5 < place < n - 0.5 else ""
+
+        ax.yaxis.set_major_formatter(name)
     leading = pattern.shape[:-1]
     shared = f"{n} frames, each row the mean of {step}" if step > 1 else ""
-    numbered = f"frames of {' × '.join(map(str, leading))} in one row" if len(leading) > 1 else ""
+    numbered = f"{' × '.join(map(str, leading))} frames, counted through" * (len(leading) > 1)
     return ", ".join(filter(None, (shared, numbered)))
 
 
@@ -266,7 +290,7 @@ def _draw_cake(ax: Axes, pattern: Pattern, index: tuple[int, ...] | None, look: 
     of = " × ".join(map(str, frames))
     if index is not None or not frames:
         cake = np.asarray(pattern.intensity[index or ()], dtype=np.float64)
-        note = f"{_numbered('frame', index)} of {of}" if index else ""
+        note = f"frame {_numbered(index)} of {of}" if index else ""
     else:
         cake = _mean(pattern.intensity.reshape(-1, *pattern.shape[-2:]), 0)
         note = f"mean of {of} frames" if math.prod(frames) > 1 else ""
