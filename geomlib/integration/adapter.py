@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from geomlib import checks
 from geomlib.assembly.inputs import check_geometry
 from geomlib.errors import GeometryError, GeometryFileError, system_error
 from geomlib.geometry import Geometry
-from geomlib.integration.beam import find_beam
+from geomlib.integration.beam import Beam, find_beam
 
 if TYPE_CHECKING:
     from pyFAI.integrator.azimuthal import AzimuthalIntegrator
@@ -94,9 +95,7 @@ def to_pyfai_integrator(
     GeometryFileError
         If the `.poni` file cannot be read.
     """
-    detector = to_pyfai_detector(geometry, wide=wide)
-    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
-
+    check_geometry(geometry, "to_pyfai_integrator(geometry)")
     places: dict[str, float] = {}
     if poni is not None:
         known = read_poni(poni)
@@ -105,7 +104,17 @@ def to_pyfai_integrator(
         wavelength = own if energy is None and wavelength is None else wavelength
         places = {name: known[name] for name in ("poni1", "poni2", "rot1", "rot2", "rot3")}
     beam = find_beam(geometry, distance, energy, wavelength, None)
-    return AzimuthalIntegrator(
+    return make_integrator(geometry, beam, places, wide)
+
+
+def make_integrator(
+    geometry: Geometry, beam: Beam, places: Mapping[str, float], wide: bool
+) -> AzimuthalIntegrator:
+    """Return an integrator for what was checked already; see `to_pyfai_integrator`."""
+    from geomlib.integration.pyfai_detector import GeomlibIntegrator
+
+    detector = to_pyfai_detector(geometry, wide=wide)
+    return GeomlibIntegrator(
         dist=beam.distance, wavelength=beam.wavelength, detector=detector, **places
     )
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
-from geomlib.integration.adapter import to_pyfai_integrator
+from geomlib.integration.adapter import make_integrator
+from geomlib.integration.beam import Beam
 from geomlib.integration.options import Binning
 from geomlib.kernels.integrate import Entries
 
@@ -174,11 +175,8 @@ def make_operator(request: Request) -> Operator:
         If no pixel is left, or none lies in the range.
     """
     geometry, binning = request.geometry, request.binning
-    integrator = to_pyfai_integrator(
-        geometry, distance=request.distance, wavelength=request.wavelength, wide=request.wide
-    )
-    for name, value in request.places:
-        setattr(integrator, name, value)
+    beam = Beam(request.distance, request.wavelength)
+    integrator = make_integrator(geometry, beam, dict(request.places), request.wide)
     mask = _mask(integrator, request)
     norms = _norms(integrator, request)
     mask |= ~(np.isfinite(norms) & (norms > 0))
@@ -186,16 +184,22 @@ def make_operator(request: Request) -> Operator:
         raise GeometryError(
             "all pixels are masked: the mask is True, or not 0, for pixels to leave out"
         )
+    if binning.split == "no":
+        # pyFAI would build an empty operator, not without complaint.
+        _check_some_inside(integrator, binning, mask)
     hexagonal = geometry.detector.pixel_shape == "hexagon"
-    # Around the beam pyFAI gives its splitter the azimuth for the radius too: shapes without area.
-    if binning.split == "full" and (hexagonal or binning.is_around):
+    # pyFAI splits no hexagons. Around the beam it gives its splitter the azimuth for the radius,
+    # too: shapes without area. In cakes it puts up to a twentieth of a pixel into the next bin, and
+    # leaves some entries undefined (seen in 2026.9).
+    if binning.split == "full" and (hexagonal or binning.is_around or binning.npt_azim is not None):
         from geomlib.integration.shapes import split_shapes
 
         matrix, radial, azimuth = split_shapes(integrator, binning, mask)
     else:
         matrix, radial, azimuth = _from_pyfai(integrator, binning, mask)
     operator = _order_by_pixels(matrix, binning, norms, geometry.data_shape, radial, azimuth)
-    _check_some_left(operator, integrator, binning, mask)
+    if not operator.entries.bins.size or operator.entries.bins.max() < 0:
+        _refuse_range(integrator, binning, mask)
     return operator
 
 
@@ -295,16 +299,26 @@ def _order_by_pixels(
     return Operator(data_shape, binning.shape, entries, radial, azimuth)
 
 
-def _check_some_left(
-    operator: Operator,
-    integrator: AzimuthalIntegrator,
-    binning: Binning,
-    mask: npt.NDArray[np.bool_],
+def _check_some_inside(
+    integrator: AzimuthalIntegrator, binning: Binning, mask: npt.NDArray[np.bool_]
 ) -> None:
-    """Refuse a range in which no pixel lies; the message says where they are."""
-    bins = operator.entries.bins
-    if bins.size and bins.max() >= 0:
-        return
+    """Refuse a range in which no centre of a pixel lies."""
+    inside = ~mask
+    for given, unit in ((binning.range, binning.unit), (binning.azimuth_range, "chi_deg")):
+        if given is not None:
+            place = integrator.center_array(mask.shape, unit=unit)
+            turn = {"chi_deg": 360.0, "chi_rad": 2 * np.pi}.get(unit)
+            if turn is not None and given[1] > turn / 2:
+                place = place % turn
+            inside &= (place >= given[0]) & (place <= given[1])
+    if not inside.any():
+        _refuse_range(integrator, binning, mask)
+
+
+def _refuse_range(
+    integrator: AzimuthalIntegrator, binning: Binning, mask: npt.NDArray[np.bool_]
+) -> NoReturn:
+    """Raise an error that says where the pixels are."""
     seen = integrator.center_array(mask.shape, unit=binning.unit)[~mask]
     chi = integrator.center_array(mask.shape, unit="chi_deg")[~mask]
     hint = ""
@@ -312,9 +326,8 @@ def _check_some_left(
         hint = f"; range is ({binning.range[0]:g}, {binning.range[1]:g})"
     if binning.azimuth_range is not None:
         low, high = binning.azimuth_range
-        hint += (
-            f"; azimuth_range is ({low:g}, {high:g})°, pixels {chi.min():.4g}° … {chi.max():.4g}°"
-        )
+        hint += f"; azimuth_range is ({low:g}, {high:g})°, and the pixels lie from "
+        hint += f"{chi.min():.4g}° to {chi.max():.4g}°"
     raise GeometryError(
         f"no pixel lies in the range: they reach from {seen.min():.4g} to {seen.max():.4g} "
         f"{binning.unit}{hint}"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pyFAI.detectors import Detector, HexDetector, NexusDetector
+from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
 from geomlib import coordinates
 from geomlib.atomic import replacing
@@ -235,6 +236,19 @@ class HexagonalDetector(GeomlibDetector, HexDetector):  # type: ignore[misc]
 # A .poni file names the class that reads the detector's file. Neither is known to pyFAI's factory
 # by name, so this takes nothing away from pyFAI's own.
 GeomlibDetector.__name__ = HexagonalDetector.__name__ = "NexusDetector"
+
+
+class GeomlibIntegrator(AzimuthalIntegrator):  # type: ignore[misc]
+    """The azimuthal integrator of pyFAI, with solid angles that are positive.
+
+    Of a detector that is not flat, pyFAI takes the order of a pixel's corners for the side that is
+    lit: where slow scan and fast scan turn the other way (pnCCD), solid angles and with them
+    intensities would be negative.
+    """
+
+    def cos_incidence(self, d1: NDArray, d2: NDArray, path: str = "cython") -> NDArray:
+        """Cosine of the angle between the beam and the normal of each pixel; see pyFAI."""
+        return np.abs(super().cos_incidence(d1, d2, path))
 
 
 class _InFloat32:

@@ -10,7 +10,7 @@ from geomlib.cli import app as application
 from geomlib.cli.console import one_line
 from tests.cli.command import run, run_wrong, small_geometry
 
-COMMANDS = ["info", "inspect", "assemble", "convert", "demo", "warmup"]
+COMMANDS = ["info", "inspect", "assemble", "convert", "integrate", "demo", "warmup"]
 
 
 def test_without_arguments_it_shows_its_help(capsys):
