@@ -35,7 +35,10 @@ USUAL = ("float32", "uint16", "int16", "float64")
 #: Of masks: boolean ones, and flags as European XFEL stores them.
 MASKS = ("bool", "uint32")
 #: Modules with compiled loops.
-KERNELS = ("bands", "lookup", "polygons", "reduce", "rows", "snap", "weights")
+KERNELS = (
+    "bands", "integrate", "lookup", "polygons", "reduce", "rings", "rows", "sectors", "snap",
+    "weights",
+)  # fmt: skip
 #: Mean and sum share a loop, and so do maximum and minimum.
 REDUCTIONS: tuple[How, ...] = ("mean", "std", "max")
 
@@ -77,7 +80,7 @@ def warmup(
     ----------
     parts : sequence of str, optional
         Some of ``"assemble"``, ``"treat"`` (dark, gain, masks, binning), ``"reduce"``,
-        ``"nearest"`` and ``"split"``; default all.
+        ``"nearest"``, ``"split"`` and ``"integrate"``; default all.
     dtypes : sequence of dtype, optional
         Of the data; default float32, uint16, int16 and float64.
     progress : callable, optional
@@ -247,12 +250,38 @@ def _split(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step
         yield partial(assemble_data, _frames(geometry, kind), geometry, method="split", threads=1)
 
 
+def _integrate(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[Step]:
+    from geomlib.integration.stack import StackIntegrator
+
+    placed = geometry.offset((1e-4, 2e-4)).replace(distance=0.1)
+    for given in dtypes:
+        frames, dark = _frames(geometry, given), _frames(geometry, mean_dtype(given))[0]
+        yield partial(_integrate_some, placed, frames, {})
+        yield partial(_integrate_some, placed, frames, {"dark": dark})
+        for method in ("median", "sigma_clip"):
+            yield partial(_integrate_some, placed, frames, {}, method=method)
+    # Shapes of pixels.
+    yield partial(StackIntegrator, placed, 5, npt_azim=3, unit="2th_deg", split="full")
+
+
+def _integrate_some(
+    geometry: Geometry, frames: NDArray, treatment: dict[str, Any], **options: Any
+) -> None:
+    from geomlib.integration.stack import StackIntegrator
+
+    integrator = StackIntegrator(geometry, 5, unit="2th_deg", threads=1, **options)
+    integrator.integrate(frames, **treatment)
+    integrator.integrate(frames[0], **treatment)
+    integrator.integrate(_in_stream_order(frames), axes="stream", **treatment)
+
+
 _PARTS: dict[str, Callable[[Geometry, Sequence[np.dtype[Any]]], Iterator[Step]]] = {
     "assemble": _assemble,
     "treat": _treat,
     "reduce": _reduce,
     "nearest": _nearest,
     "split": _split,
+    "integrate": _integrate,
 }
 
 

@@ -29,6 +29,7 @@ stream = np.ascontiguousarray(frames.transpose(1, 3, 2, 0))
 fixed = frames.view()
 fixed.flags.writeable = False
 image = np.ones((3, *geomlib.output_array(geom).shape), dtype)
+placed = geom.replace(distance=0.2, photon_energy=9000.0)
 window = np.s_[100:400, 50:]
 modules = {0: frames[:, 0], 3: frames[:, 3]}
 assemble = geomlib.assemble_data
@@ -78,6 +79,16 @@ todo = {
         lambda: assemble(fixed, geom, method="split", values="counts", oversample=2),
         lambda: assemble(frames[0], geom, method="split", mask=bad, region=window),
     ],
+    "integrate": [
+        lambda: geomlib.integrate1d(frames, placed, 50, error_model="poisson"),
+        lambda: geomlib.integrate1d(frames[:2], placed, 50, split="bbox", mask=bad),
+        lambda: geomlib.integrate1d(fixed, placed, 50, dark=scale, error_model="azimuthal"),
+        lambda: geomlib.integrate1d(stream, placed, 50, axes="stream", present=np.arange(8) != 2),
+        lambda: geomlib.integrate1d(modules, placed, 50, split="full", unit="chi_deg"),
+        lambda: geomlib.integrate2d(frames[0], placed, 50, 20, split="full"),
+        lambda: geomlib.integrate1d(frames, placed, 50, method="median"),
+        lambda: geomlib.integrate1d(frames, placed, 50, method="sigma_clip", split="bbox"),
+    ],
 }
 for part in parts:
     for number, call in enumerate(todo[part]):
@@ -118,7 +129,7 @@ def run(code, *arguments, **environment):
     "parts",
     [
         "nearest,split",
-        pytest.param("assemble,treat,reduce,nearest,split", marks=pytest.mark.slow),
+        pytest.param("assemble,treat,reduce,nearest,split,integrate", marks=pytest.mark.slow),
     ],
 )
 def test_afterwards_a_fresh_process_compiles_nothing(tmp_path, parts):
@@ -163,7 +174,7 @@ def test_progress_goes_step_by_step():
 def test_all_parts_and_usual_dtypes_by_default():
     everything = compile_ahead.steps()
     parts = [compile_ahead.steps([part]) for part in ("assemble", "treat", "reduce")]
-    parts += [compile_ahead.steps([part]) for part in ("nearest", "split")]
+    parts += [compile_ahead.steps([part]) for part in ("nearest", "split", "integrate")]
     assert len(everything) == sum(len(part) for part in parts)
     assert all(len(part) > 1 for part in parts)
     each = [compile_ahead.steps(["reduce"], [dtype]) for dtype in compile_ahead.USUAL]
@@ -184,7 +195,10 @@ def test_without_the_compiler_there_is_nothing_to_do():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((["everything"],), "parts must be of assemble, treat, reduce, nearest, split, not 'every"),
+        (
+            (["everything"],),
+            "parts must be of assemble, treat, reduce, nearest, split, integrate, not 'every",
+        ),
         ((None, ["nonsense"]), "dtype is 'nonsense', which numpy does not know"),
         ((None, ["complex64"]), "dtype must be of real numbers, not complex64"),
         ((None, ["S8"]), "dtype must be of booleans, integers"),

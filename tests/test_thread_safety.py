@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import geomlib
-from geomlib import assemble_data, dismantle_image, dismantle_mask, split_plan
+from geomlib import StackIntegrator, assemble_data, dismantle_image, dismantle_mask, split_plan
 from geomlib.assembly import memory, prepared, run
 from tests.assembly.oracle import stack_of
 
 GEOMETRY = geomlib.example_geometry("LPD-Mini")
+PLACED = GEOMETRY.replace(distance=0.2, photon_energy=9000.0)
 TURNED = GEOMETRY.rotate((0, 0, 27))
 PATTERN = np.random.default_rng(0).random(GEOMETRY.data_shape)
 TREATED = {"dark": 3.5, "gain": 1 + PATTERN, "mask": PATTERN < 0.1, "dtype": "f4"}
@@ -71,6 +72,18 @@ def mask_back(rule):
     return go
 
 
+def integrator(threads, **options):
+    return StackIntegrator(PLACED, 60, threads=threads, **options)
+
+
+def integrated(**options):
+    def go(data, threads):
+        found = integrator(threads, **options).integrate(data)
+        return np.stack([a for a in (found.intensity, found.sigma, found.count) if a is not None])
+
+    return go
+
+
 #: What is called with data (frames, …) and a number of threads.
 CALLS = {
     "snap": lambda d, n: assemble_data(d, GEOMETRY, threads=n).data,
@@ -94,6 +107,15 @@ CALLS = {
     "split plan": new_plan,
     "stored": lambda d, n: assemble_data(Stored(d), GEOMETRY, threads=n).data,
     "stored mean": lambda d, n: assemble_data(Stored(d), GEOMETRY, reduce="mean", threads=n).data,
+    "integrate": integrated(error_model="azimuthal"),
+    "integrate, treated": lambda d, n: (
+        integrator(n).integrate(d, dark=3.5, mask=PATTERN < 0.1).intensity
+    ),
+    "integrate, one frame": lambda d, n: integrator(n).integrate(d[0]).intensity,
+    "integrate, boxes": integrated(split="bbox"),
+    "integrate, cake": integrated(npt_azim=300, split="bbox"),
+    "integrate, median": integrated(method="median"),
+    "integrate, clipped": integrated(method="sigma_clip"),
     "dismantle": taken_apart,
     "dismantle_mask nearest": mask_back("nearest"),
     "dismantle_mask any": mask_back("any"),
@@ -112,7 +134,7 @@ def way(request, monkeypatch):
 
 
 #: Pixel by pixel, these take long without the compiler.
-SLOW = ("nearest", "split", "dismantle_mask")
+SLOW = ("nearest", "split", "dismantle_mask", "median", "clipped")
 NAMES = [pytest.param(n, marks=pytest.mark.jit) if any(w in n for w in SLOW) else n for n in CALLS]
 
 

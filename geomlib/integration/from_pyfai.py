@@ -476,11 +476,11 @@ def _reach(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[float]:
 
 def _bad_regions(detector: Detector, mask: BoolArray) -> tuple[BadRegion, ...]:
     """Cut a mask into blocks of equal runs, each in one tile."""
-    if not mask.any():
-        return ()
     tiles = tile_map(detector)
     _, n_ss, n_fs = detector.data_shape
     label = np.where(mask.reshape(tiles.shape), tiles, -1).reshape(-1, n_fs)
+    if label.max() < 0:
+        return ()
     flat = np.pad(label, ((0, 0), (0, 1)), constant_values=-1).reshape(-1)  # runs end in their row
     begin = np.flatnonzero(np.diff(flat, prepend=-1))
     length = np.diff(begin, append=flat.size)
