@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := geomlib tests benchmarks geometries docs
-BENCHMARKS := assemble stream fused reduce split scaling first_use memory read_crystfel
+BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel
 
 .PHONY: demo test test-slow test-nojit check lint types format bench bench-full geometries pictures clean
 

@@ -3,10 +3,9 @@
     python -m benchmarks.integrate [--quick] [--frames N] [TABLE ...]
 
 C is `np.copyto` of the module stack on one thread. pyFAI integrates frame by frame with the fastest
-of its methods in Cython for each way of splitting, with an integrator that was built once. Its
-loops in Cython use as many threads as OpenMP gives them: the environment of this script limits
-them to the number that each table names, before pyFAI is loaded. All times of a row are taken in
-turn, in the same process, and their medians compared.
+of its methods in Cython for each way of splitting, with an integrator that was built once; its
+loops use all processors that OpenMP finds (OMP_NUM_THREADS limits them). All times of a row are
+taken in turn, in the same process, and their medians compared.
 
 Tables: `stack` (AGIPD-1M, curves of 1000 bins), `cake` (1000 × 360 bins), `detectors`, `robust`
 (medians and clipping), `plan` (what is worked out once) and `memory`; default all.

@@ -54,6 +54,23 @@ class Operator:
     _totals: dict[tuple[int, ...], FloatArray] = field(default_factory=dict)
     _kept: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._freeze()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._freeze()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What can be worked out again does not travel.
+        return self.__dict__ | {"_totals": {}, "_kept": {}}
+
+    def _freeze(self) -> None:
+        # Shared by many; and loops are compiled anew for arrays that can be written.
+        for array in (*self.entries, self.radial, self.azimuth):
+            if array is not None:
+                array.flags.writeable = False
+
     @property
     def n_bins(self) -> int:
         """Number of bins."""
@@ -294,8 +311,6 @@ def _order_by_pixels(
         single[counts == 1] = bins
         starts, bins, parts = np.empty(0, np.int32), single, np.empty(0, np.float32)
     entries = Entries(starts, bins, parts, np.ascontiguousarray(norms.reshape(-1)))
-    for array in entries:
-        array.flags.writeable = False
     return Operator(data_shape, binning.shape, entries, radial, azimuth)
 
 

@@ -142,6 +142,4 @@ def _read_entries(file: h5py.File, geometry: Geometry, binning: Binning, path: s
             raise GeometryFileError(
                 "does not fit to the other numbers, or is out of range", path=path, key=name
             )
-    for array in arrays.values():
-        array.flags.writeable = False
     return Entries(starts, bins, parts, norms)

@@ -6,7 +6,18 @@ import re
 import pytest
 
 import geomlib
-from benchmarks import assemble, first_use, fused, memory, peers, reduce, scaling, split, stream
+from benchmarks import (
+    assemble,
+    first_use,
+    fused,
+    integrate,
+    memory,
+    peers,
+    reduce,
+    scaling,
+    split,
+    stream,
+)
 from benchmarks.tables import Table
 from benchmarks.timing import describe_machine, medians
 
@@ -129,6 +140,15 @@ def test_split(monkeypatch):
     monkeypatch.setattr(split, "FRAMES", 2)
     row = split.row("AGIPD-1M", 0.0, 1)
     positive(row | {"EXtra-geom, a further frame": 1}, "plan, 2 threads", "counts, 1 thread")
+
+
+def test_integrate():
+    geometry = integrate.geometry("ePix10K")
+    row = integrate.ratios(geometry, 4, 1, "no", 100)
+    positive(row, "geomlib, 1", "geomlib, 2, uint16", "pyFAI", "× faster, 2", "C, ms a frame")
+    assert row["C"] == 1
+    assert row["× faster, 2"] == pytest.approx(row["pyFAI"] / row["geomlib, 2"])
+    assert set(integrate.REACH) == set(integrate.SPLITS)
 
 
 def test_memory(tmp_path, capsys):

@@ -343,3 +343,13 @@ def test_what_data_cannot_be():
         geomlib.integrate1d(small_geometry(), np.zeros((2, 20, 32)), 10)
     with pytest.raises(GeometryError, match="call integrate2d"):
         geomlib.integrate1d(np.zeros((2, 20, 32)), small_geometry(), 10, npt_azim=3)
+
+
+def test_integrators_travel(integrator, frames, expected):
+    import copy
+    import pickle
+
+    for other in (pickle.loads(pickle.dumps(integrator)), copy.deepcopy(integrator)):
+        assert same(other.integrate(frames), expected)
+        assert not other.operator.entries.bins.flags.writeable
+        assert other.request == integrator.request
