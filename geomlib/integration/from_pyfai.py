@@ -87,7 +87,7 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
         that geomlib knows by its shape, pitch and tiles, it has the modules; else one module, the
         image. The mask becomes bad regions; data without finite corners belongs to no tile.
         A detector that `to_pyfai_detector` made gives its geometry back, exactly, with its mask as
-        it is now, and without the photon energy, which no detector of pyFAI knows.
+        it is now.
 
     Raises
     ------
@@ -141,7 +141,6 @@ def _own_geometry(detector: Any) -> Geometry:
     geometry = getattr(detector, "geometry", None)
     if not isinstance(geometry, Geometry):
         raise GeometryError("detector is empty: it has no geometry")
-    geometry = geometry.replace(photon_energy=None)
     bad = geometry.bad_pixels()
     mask = _mask(detector, detector.shape).reshape(bad.shape) | (tile_map(geometry.detector) < 0)
     # Regions stay what they were, rectangles in the lab too, unless the mask was changed.

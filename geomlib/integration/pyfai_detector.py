@@ -12,6 +12,7 @@ as they are.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,8 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
     def __init__(self, geometry: Geometry | None = None, wide: bool = False) -> None:
         # Not the constructors between: that of hexagons wants a regular grid.
         Detector.__init__(self, orientation=3)
-        self._filename = self._h5path = None
+        self._filename: str | None = None
+        self._h5path: str | None = None
         # pyFAI makes an empty one where it copies.
         if geometry is not None:
             self._set(geometry, wide)
@@ -75,8 +77,9 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         """Name of the detector."""
         return str(self.geometry.detector.name)
 
-    # pyFAI asks for the name by either way.
-    get_name = name.fget
+    def get_name(self) -> str:
+        """Return the name of the detector."""
+        return self.name
 
     def get_pixel_corners(self, correct_binning: bool = False) -> FloatArray:
         """Corners of all pixels.
@@ -175,12 +178,12 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         corners = _InFloat32(self)
         with replacing(filename) as temporary:
             # pyFAI adds to a file that is there.
-            os.unlink(temporary)
+            temporary.unlink()
             NexusDetector.save(corners, os.fspath(temporary))
-        self._filename = os.path.abspath(os.fspath(filename))
+        self._filename = str(Path(filename).absolute())
 
     def get_config(self) -> dict[str, Any]:
-        """What a `.poni` file says of the detector: the file that `save` wrote.
+        """Return what a `.poni` file says of the detector: the file that `save` wrote.
 
         Raises
         ------
@@ -192,7 +195,7 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
                 f"the detector {self.name} is in no file yet, which a .poni file could name: call "
                 "detector.save('detector.h5') first"
             )
-        return {"filename": os.path.abspath(self._filename), "orientation": 3}
+        return {"filename": self._filename, "orientation": 3}
 
     def __copy__(self) -> GeomlibDetector:
         new = type(self)(self.geometry, self.wide)
@@ -248,7 +251,8 @@ class GeomlibIntegrator(AzimuthalIntegrator):  # type: ignore[misc]
 
     def cos_incidence(self, d1: NDArray, d2: NDArray, path: str = "cython") -> NDArray:
         """Cosine of the angle between the beam and the normal of each pixel; see pyFAI."""
-        return np.abs(super().cos_incidence(d1, d2, path))
+        cosine: NDArray = super().cos_incidence(d1, d2, path)
+        return np.abs(cosine)
 
 
 class _InFloat32:

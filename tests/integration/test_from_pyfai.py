@@ -227,8 +227,7 @@ def test_our_own_comes_back_as_it_was():
         distance=0.2, photon_energy=9000, bad_regions=(region,)
     )
     detector = to_pyfai_detector(geom)
-    # No detector of pyFAI knows the wavelength.
-    assert from_pyfai_detector(detector) == geom.replace(photon_energy=None)
+    assert from_pyfai_detector(detector) == geom
     named = from_pyfai_detector(detector, name="mine")
     assert named.detector.name == "mine"
     assert np.array_equal(named.tile_corners, geom.tile_corners)
