@@ -23,6 +23,9 @@ from geomlib.detectors import EXAMPLE_NAMES
 from geomlib.integration.adapter import to_pyfai_detector, to_pyfai_integrator
 from geomlib.units import wavelength_from_energy
 
+# None of our loops runs here: once, with the compiler, is enough.
+pytestmark = pytest.mark.jit
+
 DISTANCE, ENERGY = 0.2, 9000.0
 #: Half a unit in the last place of float32, relative.
 FLOAT32 = 2.0**-24

@@ -12,6 +12,9 @@ from geomlib.detectors import EXAMPLE_NAMES
 from geomlib.integration.adapter import to_pyfai_detector
 from geomlib.integration.from_pyfai import from_pyfai_detector
 
+# None of our loops runs here: once, with the compiler, is enough.
+pytestmark = pytest.mark.jit
+
 #: Half a unit in the last place of float32, relative.
 FLOAT32 = 2.0**-24
 RNG_SEED = 7

@@ -9,6 +9,9 @@ import pytest
 import geomlib
 from geomlib.integration.adapter import to_pyfai_integrator
 
+# None of our loops runs here: once, with the compiler, is enough.
+pytestmark = pytest.mark.jit
+
 #: Half a unit in the last place of float32, relative.
 FLOAT32 = 2.0**-24
 NO_SPLIT = ("no", "histogram", "cython")

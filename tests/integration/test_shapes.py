@@ -163,6 +163,7 @@ def test_an_even_field_of_hexagons_is_even():
     np.testing.assert_allclose(found.intensity[seen], 4, rtol=3e-7)
 
 
+@pytest.mark.jit
 def test_wide_pixels_take_more_bins():
     geometry = geomlib.example_geometry("ePix10K").replace(distance=0.2, photon_energy=9000.0)
     mean = {}

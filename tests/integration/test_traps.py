@@ -20,6 +20,9 @@ from geomlib.integration.beam import find_beam
 from geomlib.integration.from_pyfai import from_pyfai_detector
 from geomlib.units import wavelength_from_energy
 
+# None of our loops runs here: once, with the compiler, is enough.
+pytestmark = pytest.mark.jit
+
 DISTANCE = 0.2
 #: Half a unit in the last place of float32, relative.
 FLOAT32 = 2.0**-24
