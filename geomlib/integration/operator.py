@@ -28,6 +28,10 @@ NDArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 
 
+#: Most entries of an operator: their numbers are int32.
+MAX_ENTRIES = 2**31 - 1
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Operator:
     """From the pixels of a frame to bins.
@@ -201,14 +205,23 @@ def make_operator(request: Request) -> Operator:
         raise GeometryError(
             "all pixels are masked: the mask is True, or not 0, for pixels to leave out"
         )
+    if binning.radial_range is not None:
+        _select_radii(integrator, binning.radial_range, mask)
     if binning.split == "no":
-        # pyFAI would build an empty operator, not without complaint.
-        _check_some_inside(integrator, binning, mask)
+        # pyFAI counts what lies less than a bin before the range into the first bin.
+        mask |= ~_inside(integrator, binning)
+        if mask.all():
+            _refuse_range(integrator, binning)
+    else:
+        _check_entries(integrator, binning)
     hexagonal = geometry.detector.pixel_shape == "hexagon"
     # pyFAI splits no hexagons. Around the beam it gives its splitter the azimuth for the radius,
     # too: shapes without area. In cakes it puts up to a twentieth of a pixel into the next bin, and
-    # leaves some entries undefined (seen in 2026.9).
-    if binning.split == "full" and (hexagonal or binning.is_around or binning.npt_azim is not None):
+    # leaves some entries undefined. Of a range it counts pixels whole that only reach into it, or
+    # lie less than a bin before it. (Seen in 2026.9.)
+    special = hexagonal or binning.is_around or binning.npt_azim is not None
+    ranged = binning.range is not None or binning.azimuth_range is not None
+    if (binning.split == "full" and special) or (binning.split != "no" and ranged):
         from geomlib.integration.shapes import split_shapes
 
         matrix, radial, azimuth = split_shapes(integrator, binning, mask)
@@ -216,7 +229,7 @@ def make_operator(request: Request) -> Operator:
         matrix, radial, azimuth = _from_pyfai(integrator, binning, mask)
     operator = _order_by_pixels(matrix, binning, norms, geometry.data_shape, radial, azimuth)
     if not operator.entries.bins.size or operator.entries.bins.max() < 0:
-        _refuse_range(integrator, binning, mask)
+        _refuse_range(integrator, binning)
     return operator
 
 
@@ -228,11 +241,20 @@ def _mask(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.b
         mask |= detector.mask != 0
     if request.mask is not None:
         mask |= np.frombuffer(request.mask, dtype=np.bool_).reshape(mask.shape)
-    if request.binning.radial_range is not None:
-        low, high = request.binning.radial_range
-        angle = integrator.center_array(detector.shape, unit="2th_deg")
-        mask |= (angle < low) | (angle > high)
     return mask
+
+
+def _select_radii(
+    integrator: AzimuthalIntegrator, wanted: tuple[float, float], mask: npt.NDArray[np.bool_]
+) -> None:
+    """Mask pixels whose centres lie outside of a range of 2θ, in degrees."""
+    angle = integrator.center_array(mask.shape, unit="2th_deg")
+    mask |= (angle < wanted[0]) | (angle > wanted[1])
+    if mask.all():
+        raise GeometryError(
+            f"no pixel lies in radial_range, {wanted[0]:.10g}° to {wanted[1]:.10g}° of 2θ: they "
+            f"reach from {angle.min():.4g}° to {angle.max():.4g}°"
+        )
 
 
 def _norms(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.float32]:
@@ -314,34 +336,53 @@ def _order_by_pixels(
     return Operator(data_shape, binning.shape, entries, radial, azimuth)
 
 
-def _check_some_inside(
-    integrator: AzimuthalIntegrator, binning: Binning, mask: npt.NDArray[np.bool_]
-) -> None:
-    """Refuse a range in which no centre of a pixel lies."""
-    inside = ~mask
+def _inside(integrator: AzimuthalIntegrator, binning: Binning) -> npt.NDArray[np.bool_]:
+    """Tell which pixels have their centre in the range, shape (modules · ss, fs)."""
+    shape = integrator.detector.shape
+    inside = np.ones(shape, dtype=np.bool_)
     for given, unit in ((binning.range, binning.unit), (binning.azimuth_range, "chi_deg")):
         if given is not None:
-            place = integrator.center_array(mask.shape, unit=unit)
+            place = integrator.center_array(shape, unit=unit)
             turn = {"chi_deg": 360.0, "chi_rad": 2 * np.pi}.get(unit)
             if turn is not None and given[1] > turn / 2:
                 place = place % turn
             inside &= (place >= given[0]) & (place <= given[1])
-    if not inside.any():
-        _refuse_range(integrator, binning, mask)
+    return inside
 
 
-def _refuse_range(
-    integrator: AzimuthalIntegrator, binning: Binning, mask: npt.NDArray[np.bool_]
-) -> NoReturn:
+def _check_entries(integrator: AzimuthalIntegrator, binning: Binning) -> None:
+    """Refuse bins so small that pixels would have more entries than can be counted."""
+    shape = integrator.detector.shape
+    steps = [(binning.unit, binning.npt, binning.range)]
+    if binning.npt_azim is not None:
+        steps.append(("chi_deg", binning.npt_azim, binning.azimuth_range))
+    entries = np.ones(shape)
+    for unit, count, given in steps:
+        width = 2 * integrator.array_from_unit(shape, "delta", unit, scale=True)
+        if given is None:
+            place = integrator.center_array(shape, unit=unit)
+            given = (float(place.min()), float(place.max()))
+        entries *= np.minimum(1 + width * (count / max(given[1] - given[0], 1e-300)), count)
+    if entries.sum() > MAX_ENTRIES:
+        raise GeometryError(
+            f"split={binning.split!r} with so many bins: a pixel lies in {entries.mean():.3g} of "
+            f"them on average; make fewer (npt={binning.npt}"
+            + (f", npt_azim={binning.npt_azim}" if binning.npt_azim is not None else "")
+            + "), or take split='no'"
+        )
+
+
+def _refuse_range(integrator: AzimuthalIntegrator, binning: Binning) -> NoReturn:
     """Raise an error that says where the pixels are."""
-    seen = integrator.center_array(mask.shape, unit=binning.unit)[~mask]
-    chi = integrator.center_array(mask.shape, unit="chi_deg")[~mask]
+    shape = integrator.detector.shape
+    seen = integrator.center_array(shape, unit=binning.unit)
     hint = ""
     if binning.range is not None:
-        hint = f"; range is ({binning.range[0]:g}, {binning.range[1]:g})"
+        hint = f"; range is ({binning.range[0]:.10g}, {binning.range[1]:.10g})"
     if binning.azimuth_range is not None:
         low, high = binning.azimuth_range
-        hint += f"; azimuth_range is ({low:g}, {high:g})°, and the pixels lie from "
+        chi = integrator.center_array(shape, unit="chi_deg")
+        hint += f"; azimuth_range is ({low:.10g}, {high:.10g})°, and the pixels lie from "
         hint += f"{chi.min():.4g}° to {chi.max():.4g}°"
     raise GeometryError(
         f"no pixel lies in the range: they reach from {seen.min():.4g} to {seen.max():.4g} "

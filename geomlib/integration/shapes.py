@@ -1,7 +1,8 @@
-"""True shapes of pixels shared out over bins: what pyFAI's "full" does, for any polygon.
+"""Pixels shared out over bins as polygons: true shapes, or the boxes around them.
 
-pyFAI splits quadrangles only. Here the corners of a pixel, six of them for a hexagon, are joined by
-straight lines in the plane of radius and azimuth, as pyFAI does, and the polygon is cut exactly.
+What pyFAI does with ``"full"`` and ``"bbox"``, but for any polygon, and exactly: the corners of a
+pixel, six of them for a hexagon, are joined by straight lines in the plane of radius and azimuth,
+and the polygon is cut at the borders of the bins. What lies outside of them does not count.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ TURN = 2 * np.pi
 BEYOND = 1e-7
 #: Pixels that cover more of a turn than this cover all of it.
 NEARLY = 0.99
+#: Pixels that are shared out in one go.
+PIECE = 2**17
 
 
 def split_shapes(
@@ -47,9 +50,8 @@ def split_shapes(
     """
     from scipy.sparse import csr_matrix
 
-    from geomlib.kernels.sectors import overlap_bins
-
-    radius, azimuth = _corners(integrator, binning)
+    make = _corners if binning.split == "full" else _boxes
+    radius, azimuth = make(integrator, binning)
     good = ~mask.reshape(-1)
     low, high = _around(binning, azimuth[good])
     wanted_azimuth = binning.npt if binning.is_around else (binning.npt_azim or 1)
@@ -64,16 +66,11 @@ def split_shapes(
     else:
         n_radius = binning.npt
         first, last = binning.range or (radius[good].min(), radius[good].max())
-        along = (radius - first) * (n_radius / ((last - first) * (1 + BEYOND)))
+        beyond = 1 + BEYOND * (binning.range is None)
+        along = (radius - first) * (n_radius / ((last - first) * beyond))
     places = np.ascontiguousarray(np.stack([around, along], axis=-1))
-    bins, room = (wanted_azimuth, n_radius), 4 * len(places)
-    while True:
-        entries = (np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32))
-        count = overlap_bins(places, ~good, bins, turn, entries)
-        if count <= room:
-            break
-        room = count
-    cells, pixels, parts = (array[:count] for array in entries)
+    bins = (wanted_azimuth, n_radius)
+    cells, pixels, parts = _share_out(places, ~good, bins, turn)
     if binning.npt_azim is not None:
         cells = cells % n_radius * wanted_azimuth + cells // n_radius
     n_bins = wanted_azimuth * n_radius
@@ -83,6 +80,44 @@ def split_shapes(
     if binning.is_around:
         return matrix, angles if binning.unit == "chi_deg" else np.deg2rad(angles), None
     return matrix, radial, angles if binning.npt_azim is not None else None
+
+
+def _share_out(
+    places: FloatArray, left_out: npt.NDArray[np.bool_], bins: tuple[int, int], turn: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Bin, pixel and part of every overlap, a piece of the pixels at a time: Ctrl-C is heard."""
+    from geomlib.kernels.sectors import overlap_bins
+
+    found = []
+    room = 4 * PIECE
+    for first in range(0, len(places), PIECE):
+        piece = (first, min(first + PIECE, len(places)))
+        while True:
+            entries = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float32)
+            count = overlap_bins(places, left_out, bins, turn, piece, entries)
+            if count <= room:
+                break
+            room = count
+        found.append([array[:count].copy() for array in entries])
+    cells, pixels, parts = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return cells, pixels, parts
+
+
+def _boxes(integrator: AzimuthalIntegrator, binning: Binning) -> tuple[FloatArray, FloatArray]:
+    """Radius and azimuth of the corners of the box around each pixel, as pyFAI measures it."""
+    shape = integrator.detector.shape
+    unit = "r_mm" if binning.is_around else binning.unit
+    radius, azimuth = (
+        (
+            np.asarray(integrator.array_from_unit(shape, "center", u, scale=True), np.float64),
+            np.asarray(integrator.array_from_unit(shape, "delta", u, scale=True), np.float64),
+        )
+        for u in (unit, "chi_rad")
+    )
+    sides = [(-1, -1), (-1, 1), (1, 1), (1, -1)]
+    along = np.stack([radius[0] + i * radius[1] for i, _ in sides], axis=-1).reshape(-1, 4)
+    around = np.stack([azimuth[0] + j * azimuth[1] for _, j in sides], axis=-1).reshape(-1, 4)
+    return np.maximum(along, 0.0), around
 
 
 def _corners(integrator: AzimuthalIntegrator, binning: Binning) -> tuple[FloatArray, FloatArray]:

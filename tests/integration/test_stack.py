@@ -52,8 +52,8 @@ def check_same(pattern, frame, peer):
         {},
         {"polarisation": 0.97, "error_model": "poisson"},
         {"error_model": "azimuthal", "unit": "2th_deg"},
-        {"unit": "r_mm", "range": (2.0, 12.0), "solid_angle": False},
-        {"unit": "q_nm^-1", "azimuth_range": (20, 110)},
+        {"unit": "r_mm", "solid_angle": False},
+        {"unit": "q_nm^-1", "solid_angle": False, "polarisation": -0.5},
         {"unit": "chi_deg"},
     ],
     ids=str,
@@ -69,10 +69,11 @@ def test_curves_are_those_of_pyfai(split, dtype, options):
     data = counts(geometry, 9, dtype)
     pattern = StackIntegrator(geometry, 40, split=split, **options).integrate(data)
     theirs = {
-        {"polarisation": "polarization_factor", "range": "radial_range",
-         "solid_angle": "correctSolidAngle"}.get(name, name): value
+        {"polarisation": "polarization_factor", "solid_angle": "correctSolidAngle"}.get(
+            name, name
+        ): value
         for name, value in options.items()
-    }  # fmt: skip
+    }
     for frame in (0, 8):
         peer = pyfai_pattern(geometry, data[frame], 40, split, **theirs)
         np.testing.assert_allclose(pattern.radial, peer.radial, rtol=1e-12)
@@ -80,13 +81,12 @@ def test_curves_are_those_of_pyfai(split, dtype, options):
 
 
 @pytest.mark.parametrize("split", ["no", "bbox"])
-@pytest.mark.parametrize("options", [{}, {"azimuth_range": (-30.0, 60.0)}], ids=str)
-def test_cakes_are_those_of_pyfai(split, options):
+def test_cakes_are_those_of_pyfai(split):
     geometry = small_geometry()
     data = counts(geometry, 2)
-    pattern = StackIntegrator(geometry, 30, npt_azim=12, split=split, **options).integrate(data)
+    pattern = StackIntegrator(geometry, 30, npt_azim=12, split=split).integrate(data)
     assert pattern.shape == (2, 12, 30)
-    peer = pyfai_pattern(geometry, data[1], 30, split, npt_azim=12, **options)
+    peer = pyfai_pattern(geometry, data[1], 30, split, npt_azim=12)
     np.testing.assert_allclose(pattern.azimuth, peer.azimuthal, rtol=1e-12)
     np.testing.assert_allclose(pattern.count[1], peer.count, rtol=CLOSE, atol=1e-4)
     # Slivers of pixels: pyFAI's sums of their parts are float32.
