@@ -140,7 +140,8 @@ def read_poni(poni: Any) -> dict[str, Any]:
                 "poni must be the path of a .poni file, or an object of pyFAI such as an "
                 f"integrator, not {checks.shown(poni)}"
             )
-        return {n: (0.0 if v is None and n != "wavelength" else v) for n, v in found.items()}
+        known = {n: checks.number(f"poni.{n}", v) for n, v in found.items() if v is not None}
+        return dict.fromkeys(names[:-1], 0.0) | known
     path = os.fspath(checks.path("poni", poni))
     try:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()

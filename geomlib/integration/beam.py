@@ -92,7 +92,8 @@ def _check_distance(given: float) -> float:
         likely = f"; {distance:g} mm are {distance / 1000:g} m" if distance > high else ""
         raise GeometryError(f"distance is in metres: {distance:g} m is no detector's{likely}")
     if not DISTANCES[0] <= distance <= DISTANCES[1]:
-        warn(f"distance is in metres: is {distance:g} m meant, or {distance / 1000:g}?")
+        other = 1000 * distance if distance < DISTANCES[0] else distance / 1000
+        warn(f"distance is in metres: is {distance:g} m meant, or {other:g}?")
     return distance
 
 

@@ -136,7 +136,7 @@ class _Task:
     def about(self) -> tuple[Any, ...]:
         """Return what the result depends on, beside data and options."""
         own = self._integrator
-        return own.method, own.error_model, own.clip, own.max_iterations, self._numbers
+        return own.settings, self._numbers
 
     def __call__(self, *blocks: Any) -> NDArray:
         """Return intensity, error and count, one above the other: (…, 3, *bins)."""

@@ -201,6 +201,7 @@ def make_operator(request: Request) -> Operator:
     mask = _mask(integrator, request)
     norms = _norms(integrator, request)
     mask |= ~(np.isfinite(norms) & (norms > 0))
+    norms[mask] = 1  # of no interest, but a number
     if mask.all():
         raise GeometryError(
             "all pixels are masked: the mask is True, or not 0, for pixels to leave out"

@@ -107,6 +107,39 @@ def check_binning(
     return binning
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How the pixels of a bin become one number; see `StackIntegrator`."""
+
+    method: Method
+    error_model: ErrorModel | None
+    clip: float
+    max_iterations: int
+
+
+def check_settings(method: Any, error_model: Any, clip: Any, max_iterations: Any) -> Settings:
+    """Check options.
+
+    Raises
+    ------
+    GeometryError
+        The message names the option, what was given, and what is expected.
+    """
+    choice("method", method, Method)
+    if error_model is not None:
+        choice("error_model", error_model, ErrorModel)
+    if method != "mean" and error_model == "poisson":
+        raise GeometryError(
+            f"method={method!r} takes its errors from the spread: error_model='azimuthal', or none"
+        )
+    return Settings(
+        method,
+        error_model,
+        checks.number("clip", clip, positive=True),
+        checks.integer("max_iterations", max_iterations, 0),
+    )
+
+
 def choice(name: str, given: Any, kind: Any) -> None:
     """Refuse what is none of a few texts.
 
@@ -133,8 +166,8 @@ def _interval(name: str, given: Any, unit: str) -> tuple[float, float] | None:
             f"{name} must be two numbers (low, high) in {unit}, not {checks.shown(given)}"
         )
     if not low < high:
-        swapped = f"; ({high:g}, {low:g})?" if high < low else ""
-        raise GeometryError(f"{name} is empty: it goes from {low:g} to {high:g}{swapped}")
+        swapped = f"; ({high:.10g}, {low:.10g})?" if high < low else ""
+        raise GeometryError(f"{name} is empty: it goes from {low:.10g} to {high:.10g}{swapped}")
     return low, high
 
 
@@ -147,10 +180,20 @@ def _check_sizes(binning: Binning) -> None:
         low, high = azimuth
         # Rounding of 2π.
         fits = high - low <= 360.0 * (1 + 1e-12)
-        if not fits or not (low >= -180 and high <= 360.0 * (1 + 1e-12)):
+        if fits and high > 360:
+            raise GeometryError(
+                f"a range around the beam from {low:g}° to {high:g}°: write it as {low - 360:g}° "
+                f"to {high - 360:g}°"
+            )
+        if not fits or low < -180:
             raise GeometryError(
                 f"a range around the beam from {low:g}° to {high:g}°: expected at most a turn, "
                 "between -180° and 180°, or 0° and 360°"
+            )
+        if low < 0 and high > 180 and high - low >= 360.0 * (1 - 1e-12):
+            raise GeometryError(
+                f"a range around the beam from {low:g}° to {high:g}° is all of a turn: leave it "
+                "out, or write -180° to 180°"
             )
         if low < 0 and high > 180:
             raise GeometryError(

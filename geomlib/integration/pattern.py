@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,28 @@ class Pattern:
     def shape(self) -> tuple[int, ...]:
         """Shape of the intensity."""
         return tuple(self.intensity.shape)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Unpack as ``radial, intensity``."""
+        return iter((self.radial, self.intensity))
+
+    def __getitem__(self, frames: Any) -> Pattern:
+        """Select frames: ``pattern[3]``, ``pattern[::10]``, ``pattern[mask]``.
+
+        Raises
+        ------
+        IndexError
+            If there are no such frames.
+        """
+        inner = 2 if self.is_cake else 1
+        if self.intensity.ndim == inner:
+            raise IndexError("this pattern is of one frame: it has no axis of frames")
+        index = frames if isinstance(frames, tuple) else (frames,)
+        used = sum(i is not None and i is not Ellipsis for i in index)
+        if used > self.intensity.ndim - inner:
+            raise IndexError(f"{used} indices for {self.intensity.ndim - inner} axes of frames")
+        sigma = None if self.sigma is None else self.sigma[index]
+        return replace(self, intensity=self.intensity[index], sigma=sigma, count=self.count[index])
 
     @property
     def is_cake(self) -> bool:

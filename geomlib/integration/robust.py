@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +20,7 @@ from geomlib.threads import run_pieces
 
 NDArray = npt.NDArray[Any]
 IntArray = npt.NDArray[np.int32]
-#: Bins of a single frame are shared out to threads in so many pieces.
+#: The bins of a frame are worked out in so many pieces.
 PIECES = 16
 
 
@@ -39,35 +41,55 @@ def run_robust(
     clip : (float, int), optional
         Standard deviations to clip at, and how often; None for the median.
     """
-    pieces = []
+    pieces: list[Callable[[], None]] = []
     order = operator.by_bins()
     for frames, result in blocks_of(stack, treatment, operator.data_shape, output):
         for number in range(frames.count):
-            pieces.append(partial(_one, operator, order, frames, result, number, clip))
+            one = _One(operator, order, frames, result, number, clip)
+            # Bins of few frames are shared out; of many, each thread takes whole frames.
+            pieces += one.pieces() if frames.count < threads else [one.run]
     run_pieces(pieces, threads)
 
 
-def _one(
-    operator: Operator,
-    order: tuple[IntArray, IntArray, npt.NDArray[np.float32]],
-    frames: Frames,
-    output: Output,
-    number: int,
-    clip: tuple[float, int] | None,
-) -> None:
-    pixels = _pixels(operator, frames, number)
-    out = np.empty((3, operator.n_bins))
-    given = (pixels, *order, operator.entries.norms)
-    # A piece at a time: Ctrl-C is heard only between calls.
-    cuts = np.linspace(0, operator.n_bins, PIECES + 1).astype(int).tolist()
-    for a, b in pairwise(cuts):
-        if clip is None:
-            median_bins(*given, (a, b), out)
+@dataclass(frozen=True, eq=False)
+class _One:
+    """A frame, and where its result goes."""
+
+    operator: Operator
+    order: tuple[IntArray, IntArray, npt.NDArray[np.float32]]
+    frames: Frames
+    output: Output
+    number: int
+    clip: tuple[float, int] | None
+
+    def run(self) -> None:
+        """Do all of it."""
+        for piece in self.pieces():
+            piece()
+
+    def pieces(self) -> list[Callable[[], None]]:
+        """Cut the work up by bins: Ctrl-C is heard only between pieces."""
+        cuts = np.linspace(0, self.operator.n_bins, PIECES + 1).astype(int).tolist()
+        return [partial(self._bins, a, b) for a, b in pairwise(cuts)]
+
+    @cached_property
+    def _pixels(self) -> NDArray:
+        return _pixels(self.operator, self.frames, self.number)
+
+    def _bins(self, first: int, last: int) -> None:
+        out = np.empty((3, self.operator.n_bins))
+        given = (self._pixels, *self.order, self.operator.entries.norms)
+        if self.clip is None:
+            median_bins(*given, (first, last), out)
         else:
-            clip_bins(*given, (a, b), clip, out)
-    output.intensity[number], output.count[number] = out[0], out[2]
-    if output.sigma is not None:
-        output.sigma[number] = out[1]
+            clip_bins(*given, (first, last), self.clip, out)
+        here = np.s_[self.number, first:last]
+        self.output.intensity[here], self.output.count[here] = (
+            out[0, first:last],
+            out[2, first:last],
+        )
+        if self.output.sigma is not None:
+            self.output.sigma[here] = out[1, first:last]
 
 
 def _pixels(operator: Operator, frames: Frames, number: int) -> NDArray:

@@ -29,6 +29,8 @@ LANES_BYTES = 4 * 2**20
 GROUPS = 4
 #: A bin counts as empty where so little of its pixels is left: rounding of sums.
 EMPTY = 1e-9
+#: No more than one pixel, but for rounding.
+SINGLE = 1 + 1e-6
 MODELS = {None: kernels.NONE, "poisson": kernels.POISSON, "azimuthal": kernels.AZIMUTHAL}
 
 
@@ -261,9 +263,6 @@ class _Job:
     def add(self, group: list[tuple[int, slice]], span: slice, sums: FloatArray) -> None:
         """Add some lines of some modules."""
         for module, lines in group:
-            if not self.frames.there(module, span).any():
-                self._leave_out(module, lines, sums)
-                continue
             flat, starts = self.frames.rows(module, lines, span)
             _, n_lines, width = self.operator.data_shape
             first = (module * n_lines + lines.start) * width
@@ -279,13 +278,6 @@ class _Job:
             like = np.empty(0, flat.dtype)
             where = (addresses, self.operator.entries, first, count)
             kernels.add_frames(like, work, *where, sums, self.model)
-
-    def _leave_out(self, module: int, lines: slice, sums: FloatArray) -> None:
-        # Once, for the whole module: with its first lines.
-        if lines.start == 0:
-            less = self.operator.totals((module,))
-            rows = [kernels.LESS_NORM, kernels.LESS_COUNT, kernels.LESS_NORM2]
-            sums[rows] += less if sums.ndim == 2 else less[..., np.newaxis]
 
     def finish(self, span: slice, sums: FloatArray) -> None:
         """Make intensities and errors of sums."""
@@ -317,7 +309,8 @@ def _finish_frame(
             # Σ c² ω² (x - mean)² of x = signal / ω, from sums of one pass.
             rest = norm2 - sums[kernels.LESS_NORM2]
             variance = variance - 2 * mean * sums[kernels.CROSS] + mean * mean * rest
-            variance = np.maximum(variance, 0)
+            # A single pixel has no spread.
+            variance = np.where(left > SINGLE, np.maximum(variance, 0), np.nan)
         output.sigma[frame] = np.sqrt(variance) / weight
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -24,10 +26,11 @@ from geomlib.integration.operator import Operator, Request, make_operator
 from geomlib.integration.options import (
     ErrorModel,
     Method,
+    Settings,
     Split,
     Unit,
     check_binning,
-    choice,
+    check_settings,
 )
 from geomlib.integration.pattern import Pattern
 from geomlib.threads import check_threads
@@ -36,7 +39,7 @@ NDArray = npt.NDArray[Any]
 Data = npt.ArrayLike | Mapping[int, npt.ArrayLike] | Sequence[npt.ArrayLike | None]
 Progress = Callable[[int], object]
 #: Options of `StackIntegrator.integrate`; the others are those of `StackIntegrator`.
-FRAME_OPTIONS = ("axes", "mask_bits", "dark", "gain", "present", "progress")
+FRAME_OPTIONS = ("axes", "mask", "mask_bits", "dark", "gain", "present", "progress")
 
 
 class StackIntegrator:
@@ -70,7 +73,8 @@ class StackIntegrator:
         How pixels that reach over bins are shared out: by their centres, by the box around them in
         radius and azimuth, or by their true shape.
     mask : array_like of bool or integers, shape (modules, ss, fs), optional
-        True, or not 0, for pixels that never count.
+        True, or not 0, for pixels that never count. Unlike a mask of `integrate`, it shortens the
+        default range to that of the pixels left.
     polarisation : float, optional
         Correct for polarisation: 1 is horizontal (in the plane of x), -1 vertical.
     solid_angle : bool
@@ -136,7 +140,7 @@ class StackIntegrator:
     ) -> None:
         check_geometry(geometry, "StackIntegrator(geometry, npt)")
         binning = check_binning(npt, npt_azim, unit, range, azimuth_range, radial_range, split)
-        _check_method(method, error_model)
+        settings = check_settings(method, error_model, clip, max_iterations)
         places: dict[str, float] = {}
         if poni is not None:
             places = read_poni(poni)
@@ -156,31 +160,25 @@ class StackIntegrator:
             _polarisation(polarisation),
             checks.flag("wide", wide),
         )
-        settings: dict[str, Any] = {
-            "error_model": error_model,
-            "method": method,
-            "clip": checks.number("clip", clip, positive=True),
-            "max_iterations": checks.integer("max_iterations", max_iterations, 0),
-        }
-        self.set_up(request, make_operator(request), threads, **settings)
+        self._set_up(request, make_operator(request), threads, settings)
 
-    def set_up(
-        self,
-        request: Request,
-        operator: Operator,
-        threads: int | None,
-        *,
-        error_model: ErrorModel | None,
-        method: Method,
-        clip: float,
-        max_iterations: int,
+    def _set_up(
+        self, request: Request, operator: Operator, threads: int | None, settings: Settings
     ) -> None:
         """Keep what was worked out, now or by an earlier program."""
-        self.geometry, self.binning = request.geometry, request.binning
+        self.geometry, self.binning, self.settings = request.geometry, request.binning, settings
         self.request, self.operator = request, operator
-        self.error_model, self.method = error_model, method
-        self.clip, self.max_iterations = clip, max_iterations
         self.threads = None if threads is None else check_threads(threads)
+
+    @property
+    def error_model(self) -> ErrorModel | None:
+        """How errors are estimated."""
+        return self.settings.error_model
+
+    @property
+    def method(self) -> Method:
+        """How the pixels of a bin become one number."""
+        return self.settings.method
 
     @property
     def radial(self) -> npt.NDArray[np.float64]:
@@ -240,6 +238,12 @@ class StackIntegrator:
             "present": present,
         }  # fmt: skip
         check_is_data(data, "data")
+        if progress is not None and not callable(progress):
+            raise GeometryError(f"progress must be callable, not {checks.shown(progress)}")
+        if mask is not None and np.ndim(mask) == 0 and not hasattr(mask, "dims"):
+            raise GeometryError(
+                f"mask must be an array, True or not 0 for pixels to leave out, not {mask!r}"
+            )
         detector = self.geometry.detector
         options = given | as_arrays(given, data, detector, axes)
         if is_lazy(data):
@@ -275,7 +279,8 @@ class StackIntegrator:
         else:
             from geomlib.integration.robust import run_robust
 
-            clip = (self.clip, self.max_iterations) if self.method == "sigma_clip" else None
+            own = self.settings
+            clip = (own.clip, own.max_iterations) if own.method == "sigma_clip" else None
             run_robust(operator, stack, treatment, output, clip, workers)
         shape = (*stack.frames, *self.binning.shape)
         sigma = None if output.sigma is None else output.sigma.reshape(shape)
@@ -355,8 +360,7 @@ def integrate1d(data: Data, geometry: Geometry, npt: int = 1000, **options: Any)
     data, geometry, npt
         As for `StackIntegrator`; what it works out is kept for the next call.
     **options
-        Of `StackIntegrator` and of `StackIntegrator.integrate`. A `mask` with axes of frames is
-        that of the latter.
+        Of `StackIntegrator` and of `StackIntegrator.integrate`; a `mask` is that of the latter.
 
     Returns
     -------
@@ -367,6 +371,7 @@ def integrate1d(data: Data, geometry: Geometry, npt: int = 1000, **options: Any)
     GeometryError
         If the data or an option do not fit.
     """
+    check_geometry(geometry, "integrate1d(data, geometry, npt)")
     if options.get("npt_azim") is not None:
         raise GeometryError("npt_azim makes cakes: call integrate2d(data, geometry, npt, npt_azim)")
     return _integrate(data, geometry, npt, options)
@@ -394,25 +399,20 @@ def integrate2d(
     GeometryError
         If the data or an option do not fit.
     """
+    check_geometry(geometry, "integrate2d(data, geometry, npt, npt_azim)")
+    checks.integer("npt_azim", npt_azim, 1)
     return _integrate(data, geometry, npt, options | {"npt_azim": npt_azim})
 
 
 def _integrate(data: Data, geometry: Geometry, npt: int, options: dict[str, Any]) -> Pattern:
-    check_geometry(geometry, "integrate1d(data, geometry, npt)")
     mine = {name: options.pop(name) for name in FRAME_OPTIONS if name in options}
-    mask = options.get("mask")
-    static = mask is None or _is_static(mask, geometry)
-    if not static or "mask_bits" in mine:
-        mine["mask"] = options.pop("mask", None)
-    try:
-        integrator = StackIntegrator(geometry, npt, **options)
-    except TypeError as problem:
-        raise GeometryError(f"an option that there is not: {problem}") from None
-    return integrator.integrate(data, **mine)
-
-
-def _is_static(mask: Any, geometry: Geometry) -> bool:
-    return bool(np.shape(mask) in _mask_shapes(geometry)) and not hasattr(mask, "dims")
+    known = {*signature(StackIntegrator).parameters, *FRAME_OPTIONS}
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; is {near[0]!r} meant?" if near else f": there are {', '.join(sorted(known))}"
+            raise GeometryError(f"there is no option {name!r}{hint}")
+    return StackIntegrator(geometry, npt, **options).integrate(data, **mine)
 
 
 def _mask_shapes(geometry: Geometry) -> tuple[tuple[int, ...], ...]:
@@ -425,7 +425,8 @@ def _mask_bytes(mask: Any, geometry: Geometry) -> bytes | None:
     """Bring a mask into the shape of the data, True for pixels to leave out."""
     if mask is None:
         return None
-    array = np.asarray(mask)
+    given = as_arrays({"mask": mask}, None, geometry.detector)["mask"]
+    array = np.asarray(given)
     if array.dtype.kind not in "biu":
         raise GeometryError(
             "mask must be boolean, True for pixels to leave out, or integers that are not 0 there, "
@@ -450,13 +451,3 @@ def _polarisation(given: float | None) -> float | None:
             f"polarisation must be from -1 (vertical) to 1 (horizontal), not {factor:g}"
         )
     return factor
-
-
-def _check_method(method: Any, error_model: Any) -> None:
-    choice("method", method, Method)
-    if error_model is not None:
-        choice("error_model", error_model, ErrorModel)
-    if method != "mean" and error_model == "poisson":
-        raise GeometryError(
-            f"method={method!r} takes its errors from the spread: error_model='azimuthal' or None"
-        )

@@ -75,7 +75,8 @@ def clip_bins(
         n = 0
         for e in range(starts[b], starts[b + 1]):
             value, norm = np.float64(pixels[members[e]]), np.float64(norms[members[e]])
-            if value == value:
+            # Neither NaN nor infinite, which is as far from any mean as can be.
+            if value - value == 0:
                 part = np.float64(parts[e])
                 values[n], weights[n], counts[n] = value / norm, part * norm, part
                 n += 1
@@ -96,7 +97,8 @@ def clip_bins(
             mean, norm = _mean(values, weights, n)
             squares, rest = _spread(values, weights, n, mean)
         out[0, b] = mean
-        out[1, b] = np.sqrt(squares) / norm if norm > 0 else np.nan
+        # A single pixel has no spread.
+        out[1, b] = np.sqrt(squares) / norm if n > 1 else np.nan
         out[2, b] = counts[:n].sum()
 
 
@@ -143,7 +145,9 @@ def median_bins(
             values[i] = abs(values[i] - middle)
         away = np.median(values[:n]) if whole else _weighted_median(values[:n], weights[:n])
         out[0, b] = middle
-        out[1, b] = 1.2533141373155001 * 1.482602218505602 * away / np.sqrt(count)
+        out[1, b] = (
+            np.nan if n < 2 else 1.2533141373155001 * 1.482602218505602 * away / np.sqrt(count)
+        )
         out[2, b] = count
 
 

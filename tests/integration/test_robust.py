@@ -40,6 +40,9 @@ def test_median_is_numpys():
                 assert found.intensity[frame, b] == pytest.approx(np.median(ring), rel=1e-7)
                 spread = 1.482602218505602 * np.median(np.abs(ring - np.median(ring)))
                 expected = 1.2533141373155001 * spread / np.sqrt(len(ring))
+                if len(ring) == 1:
+                    assert np.isnan(found.sigma[frame, b])
+                    continue
                 assert found.sigma[frame, b] == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
@@ -117,5 +120,5 @@ def test_any_layout_and_threads(method):
 
 
 def test_poisson_errors_are_for_means():
-    with pytest.raises(GeometryError, match="error_model='azimuthal' or None"):
+    with pytest.raises(GeometryError, match="error_model='azimuthal', or none"):
         StackIntegrator(small_geometry(), 10, method="median", error_model="poisson")

@@ -9,7 +9,7 @@ import pytest
 
 import geomlib
 from geomlib import StackIntegrator
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
 from tests.integration.small import counts, same, small_geometry
 
 WAYS = [
@@ -28,7 +28,7 @@ def test_what_is_read_is_what_was_written(options, tmp_path):
     own.save(tmp_path / "plan.h5")
     back = StackIntegrator.load(tmp_path / "plan.h5", geometry, threads=2)
     assert back.request == own.request
-    assert (back.method, back.clip, back.error_model) == (own.method, own.clip, own.error_model)
+    assert back.settings == own.settings
     data = counts(geometry, 4)
     assert same(back.integrate(data), own.integrate(data))
     np.testing.assert_array_equal(back.radial, own.radial)
@@ -53,6 +53,45 @@ def test_another_geometry_is_refused(tmp_path):
         StackIntegrator.load(tmp_path / "plan.h5", small_geometry().offset((1e-3, 0)))
 
 
+def test_bad_regions_and_the_beam_belong_to_what_was_worked_out(tmp_path):
+    geometry = small_geometry()
+    StackIntegrator(geometry, 25).save(tmp_path / "plan.h5")
+    region = geomlib.BadRegion("bad_half", x=(-1.0, 0.0), y=(-1.0, 1.0))
+    with pytest.raises(GeometryError, match="other bad regions"):
+        StackIntegrator.load(tmp_path / "plan.h5", geometry.replace(bad_regions=(region,)))
+    with pytest.warns(GeometryWarning, match=r"a distance of 0.15 m, which is used; .* 5 m"):
+        StackIntegrator.load(tmp_path / "plan.h5", geometry.replace(distance=5.0))
+    with pytest.raises(GeometryError, match="geometry must be a Geometry, not str"):
+        StackIntegrator.load(tmp_path / "plan.h5", "agipd.geom")
+
+
+def test_starts_that_would_wrap_around_are_found(tmp_path):
+    geometry, path = small_geometry(), tmp_path / "plan.h5"
+    StackIntegrator(geometry, 25, split="bbox").save(path)
+    with h5py.File(path, "r+") as file:
+        starts = file["starts"][()]
+        starts[1:4] = 2**31 - 1, -(2**31), -1
+        file["starts"][...] = starts
+    with pytest.raises(GeometryFileError, match=r"starts.*out of range"):
+        StackIntegrator.load(path, geometry)
+    for options in ('"method": "foo"', '"clip": "a"', '"max_iterations": -3'):
+        StackIntegrator(geometry, 25).save(path)
+        with h5py.File(path, "r+") as file:
+            name = options.partition(":")[0]
+            about = file.attrs["options"]
+            start = about.index(name)
+            end = min(i for i in (about.find(",", start), about.find("}", start)) if i > 0)
+            file.attrs["options"] = about[:start] + options + about[end:]
+        with pytest.raises(GeometryError, match=name.strip('"')):
+            StackIntegrator.load(path, geometry)
+    StackIntegrator(geometry, 25).save(path)
+    with h5py.File(path, "r+") as file:
+        del file["radial"]
+        file["radial"] = np.zeros(7)
+    with pytest.raises(GeometryFileError, match=r"radial.*must be 25 numbers"):
+        StackIntegrator.load(path, geometry)
+
+
 def test_damage_is_found(tmp_path):
     geometry, path = small_geometry(), tmp_path / "plan.h5"
     with pytest.raises(GeometryFileError, match="no such file"):
@@ -64,12 +103,12 @@ def test_damage_is_found(tmp_path):
         StackIntegrator(geometry, 25, split="bbox").save(path)
         with h5py.File(path, "r+") as file:
             file[name][5] = change
-        with pytest.raises(GeometryFileError, match=f"{name}.*out of range"):
+        with pytest.raises(GeometryFileError, match=rf"{name}.*out of range"):
             StackIntegrator.load(path, geometry)
     StackIntegrator(geometry, 25).save(path)
     with h5py.File(path, "r+") as file:
         del file["norms"]
-    with pytest.raises(GeometryFileError, match="is damaged"):
+    with pytest.raises(GeometryFileError, match=r"norms.*must be a list of float32"):
         StackIntegrator.load(path, geometry)
     with h5py.File(path, "w") as file:
         file.attrs["format"] = "something else"

@@ -31,14 +31,15 @@ def pyfai_pattern(geometry, frame, npt, split, unit="q_A^-1", npt_azim=None, **o
         return ai.integrate1d(image, npt, unit=unit, method=method, **options)
 
 
-def check_same(pattern, frame, peer):
+def check_same(pattern, frame, peer, azimuthal=False):
     """Compare one frame of a pattern with pyFAI's, where any pixel counts."""
-    seen = peer.count > 0
+    # A single pixel has no spread, which is 0 to pyFAI and NaN here.
+    seen = peer.count > (1 if azimuthal else 0)
     np.testing.assert_allclose(pattern.count[frame], peer.count, rtol=CLOSE, atol=1e-4)
     np.testing.assert_allclose(
         pattern.intensity[frame][seen], peer.intensity[seen], rtol=CLOSE, atol=0
     )
-    assert np.isnan(pattern.intensity[frame][~seen]).all()
+    assert np.isnan(pattern.intensity[frame][peer.count == 0]).all()
     if pattern.sigma is not None:
         scale = np.nanmax(pattern.sigma[frame])
         np.testing.assert_allclose(
@@ -77,7 +78,7 @@ def test_curves_are_those_of_pyfai(split, dtype, options):
     for frame in (0, 8):
         peer = pyfai_pattern(geometry, data[frame], 40, split, **theirs)
         np.testing.assert_allclose(pattern.radial, peer.radial, rtol=1e-12)
-        check_same(pattern, frame, peer)
+        check_same(pattern, frame, peer, options.get("error_model") == "azimuthal")
 
 
 @pytest.mark.parametrize("split", ["no", "bbox"])
@@ -312,7 +313,7 @@ def test_shortcuts_and_static_masks(frames):
     geometry = small_geometry()
     mask = np.zeros(geometry.data_shape, dtype=bool)
     mask[0, :, :15] = True
-    wanted = StackIntegrator(geometry, 30, mask=mask, unit="2th_deg").integrate(frames)
+    wanted = StackIntegrator(geometry, 30, unit="2th_deg").integrate(frames, mask=mask)
     assert same(geomlib.integrate1d(frames, geometry, 30, mask=mask, unit="2th_deg"), wanted)
     each = np.broadcast_to(mask, frames.shape)
     found = geomlib.integrate1d(frames, geometry, 30, mask=each, unit="2th_deg")
@@ -337,7 +338,7 @@ def test_what_data_cannot_be():
         own.integrate(np.zeros(small_geometry().data_shape, "c8"))
     with pytest.raises(GeometryError, match=r"data has shape \(3, 20, 32\)"):
         own.integrate(np.zeros((3, 20, 32)))
-    with pytest.raises(GeometryError, match=r"there is not: .*nonsense"):
+    with pytest.raises(GeometryError, match="there is no option 'nonsense': there are "):
         geomlib.integrate1d(np.zeros((2, 20, 32)), small_geometry(), 10, nonsense=3)
     with pytest.raises(GeometryError, match="the order is integrate1d"):
         geomlib.integrate1d(small_geometry(), np.zeros((2, 20, 32)), 10)
