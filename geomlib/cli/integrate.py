@@ -23,7 +23,7 @@ from geomlib.cli.assemble import (
 )
 from geomlib.cli.console import in_the_shell, progress_bar, stdout
 from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryError, GeometryFileError, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +139,12 @@ _Split = Annotated[
     typer.Option(help="Share out pixels by centre (no), by the box around them, or by true shape."),
 ]
 _Method = Annotated[Method, typer.Option(help="How the pixels of a bin become one number.")]
+_Clip = Annotated[
+    float, typer.Option(metavar="S", help="For sigma_clip: standard deviations that are left in.")
+]
+_MaxIterations = Annotated[
+    int, typer.Option(metavar="N", min=0, help="For sigma_clip: how often to clip at most.")
+]
 _ErrorModel = Annotated[
     ErrorModel | None,
     typer.Option(help="Errors too: from counts, or from the spread in each bin. Default: none."),
@@ -181,6 +187,8 @@ def integrate(
     npt_azim: _NptAzim = None,
     split: _Split = Split.NO,
     method: _Method = Method.MEAN,
+    clip: _Clip = 5.0,
+    max_iterations: _MaxIterations = 5,
     error_model: _ErrorModel = None,
     polarisation: _Polarisation = None,
     no_solid_angle: _NoSolidAngle = False,
@@ -204,6 +212,8 @@ def integrate(
 
     if npt_azim is not None and not two_d:
         raise GeometryError("--npt-azim goes with --2d")
+    if two_d and unit.value.startswith("chi"):
+        raise GeometryError(f"--2d makes a cake, whose radius cannot be --unit {unit.value}")
     mask_file, mask_dataset = _mask_place(mask)
     inputs = [*data, geometry, *(path for path in (mask_file, poni) if path is not None)]
     suffix = check_output(output, SUFFIXES, inputs)
@@ -218,10 +228,13 @@ def integrate(
         "radial_range": _interval("--radial-range", radial_range),
         "npt_azim": (npt_azim or _NPT_AZIM) if two_d else None,
         "error_model": None if error_model is None else error_model.value,
+        "clip": clip, "max_iterations": max_iterations,
         "polarisation": polarisation, "solid_angle": not no_solid_angle,
         "mask": None if mask_file is None else _read_mask(mask_file, mask_dataset, layout),
     }  # fmt: skip
     how = _reduction(reduce, suffix, len(chosen), two_d)
+    if error_model is not None and suffix == ".csv" and not how and len(chosen) > 1:
+        warn(f"{output}: curves of several frames in a .csv have no errors; a .h5 file has them")
     request = _Request(stack, layout, chosen, "mean" if how else None, options)
     integrator = _integrator(layout, npt, options)
     about = About(note=_note(request, integrator), origin=_origin(request, context.obj))

@@ -199,6 +199,7 @@ def _draw_curve(
     if label is None and index:
         label = f"frame {_numbered(index)}"
     (line,) = ax.plot(pattern.radial, intensity, linewidth=1.2, label=label)
+    _mark_lonely(ax, pattern.radial, intensity, line.get_color())
     if shade and pattern.sigma is not None:
         error = np.asarray(pattern.sigma[index], dtype=np.float64)
         low, high = intensity - error, intensity + error
@@ -222,8 +223,23 @@ def _draw_curves(
         colour = {} if look.cmap is None else {"color": look.cmap(shade)}
         number = _numbered(index) if numbers is None else numbers[place]
         name = f"{'frame' if label is None else label} {number}"
-        ax.plot(pattern.radial, intensity[index], linewidth=1.1, label=name, **colour)
+        (line,) = ax.plot(pattern.radial, intensity[index], linewidth=1.1, label=name, **colour)
+        _mark_lonely(ax, pattern.radial, intensity[index], line.get_color())
     _dress_curves(ax, pattern, look, legend=True)
+
+
+def _mark_lonely(ax: Axes, radial: NDArray, intensity: NDArray, colour: Any) -> None:
+    """Mark bins between two without pixels, which no line reaches; say so where there is none."""
+    there = np.isfinite(intensity)
+    beside = np.zeros_like(there)
+    beside[:-1] |= there[1:]
+    beside[1:] |= there[:-1]
+    lonely = there & ~beside
+    if lonely.any():
+        ax.plot(radial[lonely], intensity[lonely], ".", color=colour)
+    if not there.any():
+        place = {"transform": ax.transAxes, "ha": "center", "va": "center"}
+        ax.text(0.5, 0.5, "no pixel counts", **place)
 
 
 def _numbered(index: tuple[int, ...]) -> str:

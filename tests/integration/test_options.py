@@ -29,6 +29,10 @@ WRONG = [
                                              r".* 2th_deg; range is \(50, 60\)"),
     ({"azimuth_range": (10, 5)}, "azimuth_range is empty"),
     ({"azimuth_range": (0, 400)}, "from 0° to 400°: expected at most a turn"),
+    ({"azimuth_range": (350, 370)}, "write it as -10° to 10°"),
+    ({"azimuth_range": (-90, 270)}, "all of a turn: leave it out"),
+    ({"unit": "chi_deg", "radial_range": (80, 90)}, "no pixel lies in radial_range, 80° to 90°"),
+    ({"split": "bbox", "range": (50, 60)}, "no pixel lies in the range"),
     ({"azimuth_range": (-20, 200)}, "crosses both 0° and 180°"),
     ({"unit": "chi_deg", "npt_azim": 5}, "npt_azim makes a cake"),
     ({"unit": "chi_deg", "azimuth_range": (0, 5)}, "range is the range around the beam"),
@@ -54,6 +58,23 @@ def test_a_wrong_option_is_named(options, message):
     options = {"npt": 20} | options
     with pytest.raises(GeometryError, match=message):
         StackIntegrator(GEOMETRY, **options)
+
+
+def test_calls_that_cannot_be_meant():
+    data = counts(GEOMETRY, 1)
+    with pytest.raises(GeometryError, match="is 'polarisation' meant"):
+        geomlib.integrate1d(data, GEOMETRY, 10, polarization=0.9)
+    with pytest.raises(GeometryError, match="npt_azim must be a whole number"):
+        geomlib.integrate2d(data, GEOMETRY, 10, None)
+    with pytest.raises(GeometryError, match="the order is integrate2d"):
+        geomlib.integrate2d(data, None)
+    own = StackIntegrator(GEOMETRY, 10)
+    with pytest.raises(GeometryError, match="progress must be callable, not 5"):
+        own.integrate(data, progress=5)
+    with pytest.raises(GeometryError, match=r"mask must be an array.*not True"):
+        own.integrate(data, mask=True)
+    with pytest.raises(GeometryError, match=r"poni\.rot1 must be a finite number"):
+        StackIntegrator(GEOMETRY, 10, poni=type("Poni", (), {"dist": 0.2, "rot1": np.nan}))
 
 
 def test_what_is_not_known_is_asked_for():
