@@ -14,6 +14,7 @@ import numpy.typing as npt
 from geomlib.assembly.fill import raw_view
 from geomlib.assembly.frame_rows import FrameRows, swapped
 from geomlib.assembly.inputs import Stack, frame_blocks
+from geomlib.assembly.memory import scratch
 from geomlib.assembly.treatment import Treatment, mean_dtype
 from geomlib.integration.operator import Operator
 from geomlib.kernels import integrate as kernels
@@ -218,10 +219,15 @@ class _Job:
     output: Output
     model: int
 
+    @property
+    def wide(self) -> bool:
+        """Whether there are few enough bins to add eight frames at a time."""
+        size = 8 * kernels.ROWS[self.model] * self.operator.n_bins * LANES
+        return kernels.COMPILED and size <= LANES_BYTES
+
     def pieces(self, threads: int) -> list[Callable[[], None]]:
         """Cut the work up: by frames, or where there are few by modules."""
-        n_bins = self.operator.n_bins
-        wide = kernels.COMPILED and 8 * kernels.ROWS * n_bins * LANES <= LANES_BYTES
+        wide = self.wide
         # Fewer than half of the lanes are not worth the others.
         step = LANES if wide and self.frames.count >= LANES // 2 else 1
         spans = [
@@ -247,18 +253,28 @@ class _Job:
         return [runs[a:b] for a, b in pairwise(cuts)]
 
     def _whole(self, span: slice) -> None:
-        sums = self.new_sums(span)
-        total = np.zeros_like(sums)
-        for group in self.groups():
-            sums[...] = 0
-            self.add(group, span, sums)
-            total += sums
+        total = self.new_sums(span, "total")
+        if not self.wide:
+            # With many bins adding groups up would take as long as the rest; nothing is shared.
+            for group in self.groups():
+                self.add(group, span, total)
+        else:
+            for group in self.groups():
+                sums = self.new_sums(span, "sums")
+                self.add(group, span, sums)
+                total += sums
         self.finish(span, total)
 
-    def new_sums(self, span: slice) -> FloatArray:
-        """Return sums of 0: (rows, bins) of one frame, or (rows, bins, frames) of eight."""
+    def new_sums(self, span: slice, name: str) -> FloatArray:
+        """Return sums of 0: (rows, bins) of one frame, or (rows, bins, frames) of eight.
+
+        Those of one name are the same memory, of this thread.
+        """
         lanes = () if span.stop - span.start == 1 else (LANES,)
-        return np.zeros((kernels.ROWS, self.operator.n_bins, *lanes))
+        shape = (kernels.ROWS[self.model], self.operator.n_bins, *lanes)
+        sums = scratch(shape, np.dtype(np.float64), f"integration, {name}")
+        sums[...] = 0
+        return sums
 
     def add(self, group: list[tuple[int, slice]], span: slice, sums: FloatArray) -> None:
         """Add some lines of some modules."""
@@ -328,7 +344,8 @@ class _Shared:
         return [partial(self._add, number) for number in range(len(self._groups))]
 
     def _add(self, number: int) -> None:
-        sums = self._job.new_sums(self._span)
+        # Not scratch: other threads add these up.
+        sums = self._job.new_sums(self._span, "sums").copy()
         self._job.add(self._groups[number], self._span, sums)
         self._sums[number] = sums
         # Appending is atomic, and only one thread sees the list become full.

@@ -34,11 +34,12 @@ IntArray = npt.NDArray[np.int32]
 _ONE = np.uint64(1)
 #: Error models.
 NONE, POISSON, AZIMUTHAL = range(3)
-#: Rows of the sums of a bin: of signal, variance (or squares), and signal times norm; and what NaN
-#: takes away from norm, count, and squares of the norm.
-SIGNAL, SQUARES, CROSS, LESS_NORM, LESS_COUNT, LESS_NORM2 = range(6)
-ROWS = 6
-_SIGNAL, _SQUARES, _CROSS, _LESS_NORM, _LESS_COUNT, _LESS_NORM2 = map(np.uint64, range(ROWS))
+#: Rows of the sums: of the signal of each bin, and what NaN takes away from norm and count; for
+#: errors also the variance (or squares), signal times norm, and what NaN takes from squared norms.
+SIGNAL, LESS_NORM, LESS_COUNT, SQUARES, CROSS, LESS_NORM2 = range(6)
+_SIGNAL, _LESS_NORM, _LESS_COUNT, _SQUARES, _CROSS, _LESS_NORM2 = map(np.uint64, range(6))
+#: So many of them are needed for each error model.
+ROWS = {NONE: 3, POISSON: 4, AZIMUTHAL: 6}
 #: Bytes ahead of which memory is asked for: several frames at a time are more than the processor
 #: reads ahead by itself.
 AHEAD = 1024
@@ -105,7 +106,9 @@ def _add_eight(  # type: ignore[no-untyped-def]
                     norm = np.float64(norms[pixel])
                     add_missing(work, values, to + LESS_NORM * row, part * norm)
                     add_missing(work, values, to + LESS_COUNT * row, part)
-                    add_missing(work, values, to + LESS_NORM2 * row, part * part * norm * norm)
+                    if model == AZIMUTHAL:
+                        square = part * part * norm * norm
+                        add_missing(work, values, to + LESS_NORM2 * row, square)
 
 
 def add_frames(
@@ -131,8 +134,8 @@ def add_frames(
         Of all pixels.
     first, count : int
         Number of the first pixel among the entries, and how many there are.
-    sums : ndarray, shape (6, bins, 8)
-        Added to: see `SIGNAL` and the other rows.
+    sums : ndarray, shape (rows, bins, 8)
+        Added to; as many rows as `ROWS` says: see `SIGNAL` and the others.
     model : int
         `NONE`, `POISSON` or `AZIMUTHAL`.
     """
@@ -168,7 +171,8 @@ def _add_one(pixels, starts, bins, parts, norms, first, sums, model):  # type: i
             else:
                 sums[_LESS_NORM, bin_] += part * norm
                 sums[_LESS_COUNT, bin_] += part
-                sums[_LESS_NORM2, bin_] += part * part * norm * norm
+                if model == AZIMUTHAL:
+                    sums[_LESS_NORM2, bin_] += part * part * norm * norm
 
 
 def add_frame(pixels: NDArray, entries: Entries, first: int, sums: FloatArray, model: int) -> None:
@@ -180,7 +184,7 @@ def add_frame(pixels: NDArray, entries: Entries, first: int, sums: FloatArray, m
         The numbers, of a real dtype.
     entries, first, model
         As for `add_frames`.
-    sums : ndarray, shape (6, bins)
+    sums : ndarray, shape (rows, bins)
         Added to.
     """
     _add_one(pixels, *entries, first, sums, model)
@@ -211,9 +215,9 @@ def add_frame_with_numpy(
     elif model == AZIMUTHAL:
         weights.append((SQUARES, ~nan, part * part * value * value))
         weights.append((CROSS, ~nan, part * part * norm * value))
+        weights.append((LESS_NORM2, nan, (part * norm) ** 2))
     weights.append((LESS_NORM, nan, part * norm))
     weights.append((LESS_COUNT, nan, part))
-    weights.append((LESS_NORM2, nan, (part * norm) ** 2))
     for row, used, weight in weights:
         sums[row] += np.bincount(bins[used], weights=weight[used], minlength=sums.shape[1])
 

@@ -228,7 +228,9 @@ def _draw_curves(
     _dress_curves(ax, pattern, look, legend=True)
 
 
-def _mark_lonely(ax: Axes, radial: NDArray, intensity: NDArray, colour: Any) -> None:
+def _mark_lonely(
+    ax: Axes, radial: npt.NDArray[Any], intensity: npt.NDArray[Any], colour: Any
+) -> None:
     """Mark bins between two without pixels, which no line reaches; say so where there is none."""
     there = np.isfinite(intensity)
     beside = np.zeros_like(there)
@@ -236,10 +238,10 @@ def _mark_lonely(ax: Axes, radial: NDArray, intensity: NDArray, colour: Any) -> 
     beside[1:] |= there[:-1]
     lonely = there & ~beside
     if lonely.any():
-        ax.plot(radial[lonely], intensity[lonely], ".", color=colour)
+        ax.scatter(radial[lonely], intensity[lonely], 6, color=colour)
     if not there.any():
-        place = {"transform": ax.transAxes, "ha": "center", "va": "center"}
-        ax.text(0.5, 0.5, "no pixel counts", **place)
+        where = ax.transAxes
+        ax.text(0.5, 0.5, "no pixel counts", transform=where, ha="center", va="center")
 
 
 def _numbered(index: tuple[int, ...]) -> str:

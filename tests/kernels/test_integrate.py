@@ -42,10 +42,11 @@ def test_eight_frames_one_frame_and_numpy(dtype, single, model):
     order = np.array([2, 0, 1, 3, 4, 5, 7, 6])
     part = data[order, first:last]
     addresses = data.ctypes.data + data.strides[0] * order + first * data.itemsize
-    eight = np.zeros((kernels.ROWS, BINS, 8))
+    rows = kernels.ROWS[model]
+    eight = np.zeros((rows, BINS, 8))
     kernels.add_frames(data[:0].ravel(), work, addresses, own, first, last - first, eight, model)
     for lane, pixels in enumerate(part):
-        one, peer = np.zeros((2, kernels.ROWS, BINS))
+        one, peer = np.zeros((2, rows, BINS))
         kernels.add_frame(pixels, own, first, one, model)
         np.testing.assert_array_equal(eight[..., lane], one)
         kernels.add_frame_with_numpy(pixels, own, first, peer, model)
@@ -55,7 +56,7 @@ def test_eight_frames_one_frame_and_numpy(dtype, single, model):
 
 def test_sums_are_added_to():
     own, data = entries(True), stack("f4")
-    once, twice = np.zeros((2, kernels.ROWS, BINS))
+    once, twice = np.zeros((2, kernels.ROWS[kernels.NONE], BINS))
     kernels.add_frame(data[0], own, 0, once, kernels.NONE)
     for half in (slice(0, 100), slice(100, N)):
         kernels.add_frame(data[0, half], own, half.start, twice, kernels.NONE)

@@ -65,13 +65,21 @@ def test_axes_are_named_as_in_the_field(unit, label):
 def test_a_curve_has_a_gap_and_a_band():
     pattern = curves(sigma=True)
     ax = pattern.plot(label="a")
-    (line,), (band,) = ax.lines, ax.collections
+    (line,), (dots, band) = ax.lines, ax.collections
+    # The first bin has a gap behind it: no line reaches it.
+    assert dots.get_offsets().tolist() == [[RADIAL[0], pattern.intensity[0]]]
     np.testing.assert_array_equal(line.get_xydata(), np.column_stack([RADIAL, pattern.intensity]))
     low, high = band.get_datalim(ax.transData).intervaly
     assert (low, high) == (0.5, 5.5)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a"]
-    assert not pattern.plot(sigma=False).collections
+    assert len(pattern.plot(sigma=False).collections) == 1
     assert curves().plot().get_legend() is None
+
+
+def test_it_is_said_where_no_pixel_counts():
+    nothing = np.full(len(RADIAL), np.nan)
+    ax = Pattern(RADIAL, nothing, None, np.zeros(len(RADIAL)), "q_A^-1").plot()
+    assert [text.get_text() for text in ax.texts] == ["no pixel counts"]
 
 
 def test_a_band_does_not_pull_a_logarithmic_axis_down():
@@ -229,7 +237,7 @@ def test_dask_arrays_are_computed():
 
     ax = lazy(curves(30, sigma=True), (4, 5)).plot(frame=7)
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), curves(30).intensity[7])
-    assert len(ax.collections) == 1
+    assert len(ax.collections) == 2
     ax = lazy(curves(3), (2, 5)).plot()
     np.testing.assert_array_equal(ax.lines[2].get_ydata(), curves(3).intensity[2])
     values, _, _ = image(lazy(curves(4003), (1000, 5)).plot())
