@@ -60,7 +60,7 @@ class Norm(StrEnum):
     SQRT = "sqrt"
 
 
-_Data = Annotated[
+DataFiles = Annotated[
     list[Path],
     typer.Argument(
         metavar="DATA...",
@@ -69,21 +69,21 @@ _Data = Annotated[
         "file; .npy or .npz.",
     ),
 ]
-_GeometryFile = Annotated[
+GeometryPath = Annotated[
     Path, typer.Option("--geometry", "-g", help="The geometry file.", show_default=False)
 ]
 _Output = Annotated[
     Path,
     typer.Option("--output", "-o", help="What to write: .png, .npy or .h5.", show_default=False),
 ]
-_Dataset = Annotated[
+DatasetName = Annotated[
     str | None,
     typer.Option(
         help="Path of the dataset, or name of the array, where it is not obvious; in European XFEL "
         "files also a key such as image/gain, or the name of a detector."
     ),
 ]
-_Frames = Annotated[
+FrameNumbers = Annotated[
     str | None,
     typer.Option(metavar="SEL", help="Frames: 0, -1, 0:64, 10,20,30 or ::10. Default: all."),
 ]
@@ -120,7 +120,7 @@ _High = Annotated[float | None, typer.Option(help="Value of the last colour.")]
 _Norm = Annotated[Norm, typer.Option(help="How the colours are spread.")]
 
 
-class _Request(NamedTuple):
+class Request(NamedTuple):
     """What to assemble, checked: frames of a stack, and how."""
 
     stack: FrameStack
@@ -132,11 +132,11 @@ class _Request(NamedTuple):
 
 def assemble(
     context: typer.Context,
-    data: _Data,
-    geometry: _GeometryFile,
+    data: DataFiles,
+    geometry: GeometryPath,
     output: _Output,
-    dataset: _Dataset = None,
-    frames: _Frames = None,
+    dataset: DatasetName = None,
+    frames: FrameNumbers = None,
     reduce: _Reduce = None,
     method: _Method = Method.SNAP,
     values: _Values = Values.INTENSITY,
@@ -173,7 +173,7 @@ def assemble(
         "fill": fill,
         "centred": centred,
     }
-    request = _Request(stack, layout, chosen, how, options)
+    request = Request(stack, layout, chosen, how, options)
     _check_fill(request)
     one = how is not None or (
         len(chosen) == 1 and (frames is None or frames.strip("+-0123456789") == "")
@@ -189,8 +189,8 @@ def assemble(
         elif suffix == ".npy":
             shape = write_npy(output, images, n_frames)
         else:
-            shape = write_hdf5(output, images, n_frames, _origin(request, context.obj))
-    _report(request, output, shape, _files_used(data, stack))
+            shape = write_hdf5(output, images, n_frames, origin_of(request, context.obj))
+    _report(request, output, shape, files_used(data, stack))
 
 
 def _reduction(wanted: Reduce | None, suffix: str, n_frames: int) -> How | None:
@@ -203,7 +203,7 @@ def _reduction(wanted: Reduce | None, suffix: str, n_frames: int) -> How | None:
     return None if wanted is Reduce.NONE else cast("How", wanted.value)
 
 
-def _check_fill(request: _Request) -> None:
+def _check_fill(request: Request) -> None:
     """Refuse a value of gaps that the images cannot hold, before any work is done for them."""
     from geomlib.assembly.accumulators import result_dtype
     from geomlib.assembly.fill import fill_value
@@ -223,7 +223,7 @@ def _check_fill(request: _Request) -> None:
         ) from problem
 
 
-def _images(request: _Request, progress: Progress) -> Iterator[AssembledImage]:
+def _images(request: Request, progress: Progress) -> Iterator[AssembledImage]:
     from geomlib.data import assemble_frames, assemble_reduced
 
     stack, geometry, frames, how, options = request
@@ -233,7 +233,8 @@ def _images(request: _Request, progress: Progress) -> Iterator[AssembledImage]:
     yield assemble_reduced(stack, geometry, how, frames, progress=progress, **options)
 
 
-def _origin(request: _Request, arguments: Sequence[str]) -> Origin:
+def origin_of(request: Request, arguments: Sequence[str]) -> Origin:
+    """Tell where results come from: data, frames, and the command with its arguments."""
     import numpy as np
 
     from geomlib.data import Origin
@@ -247,7 +248,7 @@ def _origin(request: _Request, arguments: Sequence[str]) -> Origin:
     return Origin(stack.path, stack.name, request.reduce, command, numbers, trains, pulses)
 
 
-def _files_used(data: Sequence[Path], stack: FrameStack) -> str:
+def files_used(data: Sequence[Path], stack: FrameStack) -> str:
     """Say which files of a folder, or of several, the frames come from."""
     if len(data) == 1 and not data[0].is_dir():
         return ""
@@ -257,7 +258,7 @@ def _files_used(data: Sequence[Path], stack: FrameStack) -> str:
     return f"; from {', '.join(names[:_LISTED])}{more}"
 
 
-def _report(request: _Request, output: Path, shape: tuple[int, ...], files: str) -> None:
+def _report(request: Request, output: Path, shape: tuple[int, ...], files: str) -> None:
     n, of = len(request.frames), request.stack.n_frames
     what = f"frame {request.frames[0]} of {of}" if n == 1 else f"{n} of {of} frames"
     if request.reduce is not None:

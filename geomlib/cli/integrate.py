@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geomlib.cli.assemble import (
-    _Data,
-    _Dataset,
-    _files_used,
-    _Frames,
-    _GeometryFile,
-    _origin,
-    _Request,
+    DataFiles,
+    DatasetName,
+    FrameNumbers,
+    GeometryPath,
+    Request,
+    files_used,
+    origin_of,
 )
 from geomlib.cli.console import in_the_shell, progress_bar, stdout
 from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
@@ -171,8 +171,8 @@ _ReduceOption = Annotated[
 
 def integrate(
     context: typer.Context,
-    data: _Data,
-    geometry: _GeometryFile,
+    data: DataFiles,
+    geometry: GeometryPath,
     output: _Output,
     distance: _Distance = None,
     energy: _Energy = None,
@@ -193,8 +193,8 @@ def integrate(
     polarisation: _Polarisation = None,
     no_solid_angle: _NoSolidAngle = False,
     mask: _Mask = None,
-    dataset: _Dataset = None,
-    frames: _Frames = None,
+    dataset: DatasetName = None,
+    frames: FrameNumbers = None,
     reduce: _ReduceOption = None,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
@@ -235,12 +235,12 @@ def integrate(
     how = _reduction(reduce, suffix, len(chosen), two_d)
     if error_model is not None and suffix == ".csv" and not how and len(chosen) > 1:
         warn(f"{output}: curves of several frames in a .csv have no errors; a .h5 file has them")
-    request = _Request(stack, layout, chosen, "mean" if how else None, options)
+    request = Request(stack, layout, chosen, "mean" if how else None, options)
     integrator = _integrator(layout, npt, options)
-    about = About(note=_note(request, integrator), origin=_origin(request, context.obj))
+    about = About(note=_note(request, integrator), origin=origin_of(request, context.obj))
     with progress_bar("integrating", len(chosen)) as progress:
         _write(request, integrator, output, about, progress)
-    _report(request, output, integrator, _files_used(data, stack))
+    _report(request, output, integrator, files_used(data, stack))
 
 
 # -- What is asked for --------------------------------------------------------------------
@@ -354,7 +354,7 @@ class _Chosen:
 
 
 def _write(
-    request: _Request,
+    request: Request,
     integrator: StackIntegrator,
     output: Path,
     about: About,
@@ -375,7 +375,7 @@ def _write(
     save_pattern(pattern, output, note=about.note, origin=about.origin)
 
 
-def _parts(request: _Request, integrator: StackIntegrator, progress: Progress) -> Iterator[Pattern]:
+def _parts(request: Request, integrator: StackIntegrator, progress: Progress) -> Iterator[Pattern]:
     """Integrate as many frames at a time as their results fit into memory."""
     import math
 
@@ -388,7 +388,7 @@ def _parts(request: _Request, integrator: StackIntegrator, progress: Progress) -
 
 
 def _integrate(
-    request: _Request,
+    request: Request,
     integrator: StackIntegrator,
     frames: Sequence[int],
     progress: Progress,
@@ -397,7 +397,7 @@ def _integrate(
     return integrator.integrate(chosen, progress=progress)
 
 
-def _integrate_mean(request: _Request, integrator: StackIntegrator, progress: Progress) -> Pattern:
+def _integrate_mean(request: Request, integrator: StackIntegrator, progress: Progress) -> Pattern:
     """Integrate the mean of frames.
 
     Errors from counts are those of the counts of all frames, as if each pixel was there in all of
@@ -426,13 +426,13 @@ def _without_axis(pattern: Pattern) -> Pattern:
 # -- What is said -------------------------------------------------------------------------
 
 
-def _what(request: _Request) -> str:
+def _what(request: Request) -> str:
     n, of = len(request.frames), request.stack.n_frames
     what = f"frame {request.frames[0]} of {of}" if n == 1 else f"{n} of {of} frames"
     return what if request.reduce is None else f"{request.reduce} of {what}"
 
 
-def _note(request: _Request, integrator: StackIntegrator) -> str:
+def _note(request: Request, integrator: StackIntegrator) -> str:
     from geomlib.units import energy_from_wavelength
 
     asked = integrator.request
@@ -443,7 +443,7 @@ def _note(request: _Request, integrator: StackIntegrator) -> str:
     return f"{name}: {_what(request)}\n{request.geometry.detector.name}, {beam}"
 
 
-def _report(request: _Request, output: Path, integrator: StackIntegrator, files: str) -> None:
+def _report(request: Request, output: Path, integrator: StackIntegrator, files: str) -> None:
     missing = request.stack.missing_modules
     gaps = f"; missing modules: {', '.join(map(str, missing))}" if missing else ""
     radial = integrator.radial

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +12,7 @@ import numpy.typing as npt
 from geomlib._version import __version__
 from geomlib.assembly import AssembledImage
 from geomlib.atomic import replacing
+from geomlib.data.nexus import make_group, write_versions
 from geomlib.detector import IntArray
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
@@ -114,8 +113,8 @@ def write_hdf5(
     shape = _shape(first, n_frames)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"NX_class": "NXroot", "default": "entry"})
-        entry = _group(file, "entry", "NXentry", default="image")
-        data = _group(entry, "image", "NXdata", signal="data")
+        entry = make_group(file, "entry", "NXentry", default="image")
+        data = make_group(entry, "image", "NXdata", signal="data")
         _write_pixels(data, rest, shape, first.data.dtype)
         _write_axes(data, first, n_frames, origin)
         _write_geometry(entry, first.geometry)
@@ -138,12 +137,6 @@ def _peek(images: Iterable[AssembledImage]) -> tuple[AssembledImage, Iterator[As
 
 def _shape(first: AssembledImage, n_frames: int | None) -> tuple[int, ...]:
     return first.shape[-2:] if n_frames is None else (n_frames, *first.shape[-2:])
-
-
-def _group(parent: Any, name: str, nx_class: str, **attributes: str) -> h5py.Group:
-    group = parent.create_group(name)
-    group.attrs.update({"NX_class": nx_class, **attributes})
-    return group
 
 
 def _write_pixels(
@@ -187,7 +180,7 @@ def _write_axes(
 
 
 def _write_geometry(entry: h5py.Group, geometry: Geometry) -> None:
-    group = _group(entry, "geometry", "NXcollection")
+    group = make_group(entry, "geometry", "NXcollection")
     group["detector"] = geometry.detector.name
     group["data_shape"] = np.array(geometry.data_shape)
     group["tile_bounds"] = geometry.detector.tile_bounds
@@ -210,7 +203,7 @@ def _write_geometry(entry: h5py.Group, geometry: Geometry) -> None:
 
 
 def _write_process(entry: h5py.Group, image: AssembledImage, origin: Origin) -> None:
-    group = _group(entry, "process", "NXprocess")
+    group = make_group(entry, "process", "NXprocess")
     group["program"] = "geomlib"
     group["version"] = __version__
     group["method"] = image.method
@@ -222,10 +215,4 @@ def _write_process(entry: h5py.Group, image: AssembledImage, origin: Origin) -> 
             group["frames"] = origin.frames
     if origin.command is not None:
         group["command"] = origin.command
-    versions = _group(group, "versions", "NXcollection")
-    versions["python"] = sys.version.split()[0]
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    write_versions(group, *_PACKAGES)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ from geomlib import checks
 from geomlib._version import __version__
 from geomlib.assembly.sources import BLOCK_BYTES, is_dask
 from geomlib.atomic import replacing
+from geomlib.data.nexus import make_group, write_versions
 from geomlib.errors import GeometryError
 from geomlib.integration.pattern import Pattern
 
@@ -168,8 +167,8 @@ def write_patterns(
 
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"NX_class": "NXroot", "default": "entry"})
-        entry = _group(file, "entry", "NXentry", default="pattern")
-        group = _group(entry, "pattern", "NXdata", signal="intensity")
+        entry = make_group(file, "entry", "NXentry", default="pattern")
+        group = make_group(entry, "pattern", "NXdata", signal="intensity")
         shape: tuple[int, ...] | None = None
         start = 0
         for part in patterns:
@@ -324,12 +323,6 @@ def _write_png(pattern: Pattern, path: str | os.PathLike[str], about: About) -> 
 # -- NeXus --------------------------------------------------------------------------------
 
 
-def _group(parent: Any, name: str, nx_class: str, **attributes: str) -> h5py.Group:
-    group = parent.create_group(name)
-    group.attrs.update({"NX_class": nx_class, **attributes})
-    return group
-
-
 def _arrays(pattern: Pattern) -> dict[str, NDArray]:
     """Return the datasets of a pattern."""
     found = {
@@ -387,7 +380,7 @@ def _write_axis(group: h5py.Group, unit: str, values: NDArray) -> str:
 
 
 def _write_process(entry: h5py.Group, about: About) -> None:
-    group = _group(entry, "process", "NXprocess")
+    group = make_group(entry, "process", "NXprocess")
     group["program"] = "geomlib"
     group["version"] = __version__
     for name, text in about.texts().items():
@@ -395,10 +388,4 @@ def _write_process(entry: h5py.Group, about: About) -> None:
     origin = about.origin
     if origin is not None and origin.reduce is not None and origin.frames is not None:
         group["frames"] = origin.frames
-    versions = _group(group, "versions", "NXcollection")
-    versions["python"] = sys.version.split()[0]
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    write_versions(group, *_PACKAGES)

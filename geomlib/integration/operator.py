@@ -269,17 +269,6 @@ def _norms(integrator: AzimuthalIntegrator, request: Request) -> npt.NDArray[np.
     return norms
 
 
-def azimuth_of(binning: Binning) -> tuple[float, float] | None:
-    """Range around the beam in degrees, whether it is that of a curve or of a selection."""
-    if not binning.is_around:
-        return binning.azimuth_range
-    if binning.range is None:
-        return None
-    scale = 1.0 if binning.unit == "chi_deg" else 180.0 / np.pi
-    low, high = binning.range
-    return scale * low, scale * high
-
-
 def _from_pyfai(
     integrator: AzimuthalIntegrator, binning: Binning, mask: npt.NDArray[np.bool_]
 ) -> tuple[Any, FloatArray, FloatArray | None]:
@@ -287,7 +276,7 @@ def _from_pyfai(
     from pyFAI.units import to_unit
     from scipy.sparse import csr_matrix
 
-    around = azimuth_of(binning)
+    around = binning.around
     if around is not None and around[1] > 180:
         integrator.setChiDiscAtZero()
     cake = binning.npt_azim is not None

@@ -59,6 +59,14 @@ class Binning:
         return self.unit.startswith("chi")
 
     @property
+    def around(self) -> tuple[float, float] | None:
+        """Range around the beam in degrees, whether it is that of a curve or of a selection."""
+        if not self.is_around or self.range is None:
+            return self.azimuth_range
+        scale = 1.0 if self.unit == "chi_deg" else 180.0 / np.pi
+        return scale * self.range[0], scale * self.range[1]
+
+    @property
     def needs_wavelength(self) -> bool:
         """Whether the photon energy must be known."""
         return self.unit.startswith("q_")
@@ -172,10 +180,7 @@ def _interval(name: str, given: Any, unit: str) -> tuple[float, float] | None:
 
 
 def _check_sizes(binning: Binning) -> None:
-    azimuth = binning.azimuth_range
-    if binning.is_around and binning.range is not None:
-        scale = 1.0 if binning.unit == "chi_deg" else 180.0 / np.pi
-        azimuth = (scale * binning.range[0], scale * binning.range[1])
+    azimuth = binning.around
     if azimuth is not None:
         low, high = azimuth
         # Rounding of 2π.

@@ -141,9 +141,7 @@ def _corners(integrator: AzimuthalIntegrator, binning: Binning) -> tuple[FloatAr
 
 def _around(binning: Binning, azimuth: FloatArray) -> tuple[float, float]:
     """Range around the beam in radians: what is asked for, else what pixels cover."""
-    from geomlib.integration.operator import azimuth_of
-
-    given = azimuth_of(binning)
+    given = binning.around
     if given is not None:
         return float(np.deg2rad(given[0])), float(np.deg2rad(given[1]))
     low, high = float(azimuth.min()), float(azimuth.max())

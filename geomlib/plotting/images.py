@@ -18,7 +18,7 @@ from geomlib.plotting.rendering import frame_index, pixels_of
 from geomlib.plotting.value_range import colour_limits
 from geomlib.plotting.view import axes_for, dress_axes, mark_beam, plot_unit, write_heading
 
-_MISSING = "#{:02x}{:02x}{:02x}".format(*MISSING)
+MISSING_COLOUR = "#{:02x}{:02x}{:02x}".format(*MISSING)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +98,7 @@ def plot_image(
     scale = _make_norm(data, vmin, vmax, norm)
     if modules is not None and not hexagons:
         raise GeometryError("modules= is for hexagons=True")
-    look = {"cmap": _colour_map(cmap), "norm": scale, **imshow}
+    look = {"cmap": colour_map(cmap), "norm": scale, **imshow}
     drawn: ScalarMappable
     if hexagons:
         from geomlib.plotting.hexagons import draw_hexagons, hexagon_tiles, hexagon_view
@@ -114,12 +114,12 @@ def plot_image(
         ax = axes_for(ax, low, high, unit)
         extent = (*low[:1], *high[:1], *low[1:], *high[1:])
         drawn = ax.imshow(data, origin="lower", extent=extent, **look)
-    ax.set_facecolor(_MISSING)
+    ax.set_facecolor(MISSING_COLOUR)
     dress_axes(ax, unit, low, high, front_view)
     if centre_mark and (low <= 0).all() and (high >= 0).all():
         mark_beam(ax)
     if colorbar:
-        _draw_colour_bar(ax, drawn, data, scale)
+        draw_colour_bar(ax, drawn, data, scale)
     name = image.geometry.detector.name if title is None else title
     side = "looking along the beam" if front_view else "looking against the beam"
     write_heading(ax, name, f"{where}, {side}" if where else side)
@@ -169,7 +169,14 @@ def _make_norm(
     return PowerNorm(0.5, low, high) if norm == "sqrt" else Normalize(low, high)
 
 
-def _colour_map(cmap: str | Colormap | None) -> Colormap:
+def colour_map(cmap: str | Colormap | None) -> Colormap:
+    """Return a colour map, checked, in which what is missing is dark grey.
+
+    Raises
+    ------
+    GeometryError
+        If there is none of that name.
+    """
     cmap = DEFAULT_MAP if cmap is None else cmap
     if isinstance(cmap, str) and cmap in colormaps:
         cmap = colormaps[cmap]
@@ -178,12 +185,13 @@ def _colour_map(cmap: str | Colormap | None) -> Colormap:
             f"cmap must be a colour map or the name of one, such as 'viridis', "
             f"not {checks.shown(cmap)}"
         )
-    return cmap.with_extremes(bad=_MISSING)
+    return cmap.with_extremes(bad=MISSING_COLOUR)
 
 
-def _draw_colour_bar(
+def draw_colour_bar(
     ax: Axes, drawn: ScalarMappable, data: npt.NDArray[Any], norm: Normalize
 ) -> None:
+    """Draw the colour bar, with pointed ends where values lie beyond them."""
     figure = ax.get_figure()
     assert figure is not None
     assert norm.vmin is not None

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from geomlib import checks
 from geomlib.errors import GeometryError
 from geomlib.integration.pattern import Pattern
-from geomlib.plotting.images import _MISSING, _colour_map, _draw_colour_bar
+from geomlib.plotting.images import MISSING_COLOUR, colour_map, draw_colour_bar
 from geomlib.plotting.value_range import colour_limits
 from geomlib.plotting.view import write_heading
 
@@ -168,7 +168,7 @@ def _look(log: bool, vmin: float | None, vmax: float | None, cmap: str | Colorma
     log = checks.flag("log", log)
     # For its checks: whatever the data are, the limits must make sense.
     colour_limits(np.ones((1, 1)), vmin, vmax, log=log)
-    return _Look(log, vmin, vmax, None if cmap is None else _colour_map(cmap))
+    return _Look(log, vmin, vmax, None if cmap is None else colour_map(cmap))
 
 
 def _axes_for(ax: Axes | None) -> Axes:
@@ -324,12 +324,12 @@ def _draw_image(ax: Axes, x: FloatArray, y: FloatArray, values: FloatArray, look
     low, high = colour_limits(values, look.vmin, look.vmax, log=look.log)
     # Clipped: a bin without photons is the lowest colour, not that of a bin without pixels.
     norm = LogNorm(low, high, clip=True) if look.log else Normalize(low, high)
-    cmap = _colour_map(None) if look.cmap is None else look.cmap
+    cmap = colour_map(None) if look.cmap is None else look.cmap
     drawn = ax.pcolormesh(x, y, values, norm=norm, cmap=cmap, rasterized=True)
-    ax.set_facecolor(_MISSING)
+    ax.set_facecolor(MISSING_COLOUR)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(y[0], y[-1])
-    _draw_colour_bar(ax, drawn, values, norm)
+    draw_colour_bar(ax, drawn, values, norm)
     ax.child_axes[-1].set_ylabel("intensity")
 
 
