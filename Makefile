@@ -50,7 +50,7 @@ format: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
-# Some ten minutes, 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
+# Some fifteen minutes, 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
 bench-full: $(DEV_STAMP)
 	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
