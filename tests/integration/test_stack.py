@@ -140,7 +140,7 @@ def test_real_frame_of_lpd_with_nan_and_dead_tiles():
     frame = np.load(SHARED_DATA / "frames" / "lpd_liquid.npz")
     data = frame[frame.files[0]][np.newaxis]
     assert np.isnan(data).any()
-    for split in ("no", "bbox"):
+    for split in ("no", "bbox", "full"):
         pattern = StackIntegrator(geometry, 400, split=split).integrate(data)
         check_same(pattern, 0, pyfai_pattern(geometry, data[0], 400, split))
 

@@ -252,7 +252,7 @@ def test_wrong_units(given, message):
     ("given", "message"),
     [
         ({"distance": 50}, "distance is in metres: is 50 m meant, or 0.05?"),
-        ({"distance": 4e-3}, "distance is in metres: is 0.004 m meant, or 4e-06?"),
+        ({"distance": 4e-3}, "distance is in metres: is 0.004 m meant, or 4?"),
         ({"energy": 60}, "energy is in eV: is 60 eV meant, or 60000?"),
         ({"energy": 9e5}, "energy is in eV: is 900000 eV meant, or 900?"),
     ],
