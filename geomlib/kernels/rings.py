@@ -76,7 +76,7 @@ def clip_bins(
         for e in range(starts[b], starts[b + 1]):
             value, norm = np.float64(pixels[members[e]]), np.float64(norms[members[e]])
             # Neither NaN nor infinite, which is as far from any mean as can be.
-            if value - value == 0:
+            if np.isfinite(value):
                 part = np.float64(parts[e])
                 values[n], weights[n], counts[n] = value / norm, part * norm, part
                 n += 1
