@@ -12,6 +12,7 @@ same bytes alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -20,8 +21,10 @@ from numba.extending import intrinsic
 
 from geomlib.kernels.vector import LANES, convert, load, store, transposed
 
-_I1, _I8, _I64, _DOUBLE = ir.IntType(1), ir.IntType(8), ir.IntType(64), ir.DoubleType()
+_I8, _I64, _DOUBLE = ir.IntType(8), ir.IntType(64), ir.DoubleType()
 _SUMS = ir.VectorType(_DOUBLE, LANES)
+#: Where the numbers lie, where the sums do, and a weight.
+_PLACES = (types.int64, types.int64, types.float64)
 
 
 @intrinsic
@@ -75,64 +78,67 @@ def _add(builder: Any, address: Any, value: Any, skipped: Any) -> None:
     builder.store(total, pointer).align = 8
 
 
+def _add_weighted(
+    context: Any, builder: Any, arguments: Any, dtype: Any, change: Callable[..., Any] | None = None
+) -> Any:
+    """Add 8 numbers, changed and then weighted, to sums; returns which of them are NaN."""
+    _, values, sums, weight = arguments
+    value, nan = _numbers(builder, values, context, dtype)
+    if change is not None:
+        value = change(builder, value)
+    _add(builder, sums, builder.fmul(value, _spread(builder, weight)), nan)
+    return nan
+
+
 @intrinsic
 def add_lanes(typingctx, like, values, sums, weight):  # type: ignore[no-untyped-def]
     """Add weighted numbers to sums; returns the bits of those that are NaN."""
-    dtype = like.dtype
-    signature = types.int64(like, types.int64, types.int64, types.float64)
 
     def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
-        value, nan = _numbers(builder, arguments[1], context, dtype)
-        product = builder.fmul(value, _spread(builder, arguments[3]))
-        _add(builder, arguments[2], product, nan)
+        nan = _add_weighted(context, builder, arguments, like.dtype)
         return builder.zext(builder.bitcast(nan, _I8), _I64)
 
-    return signature, generate
+    return types.int64(like, *_PLACES), generate
 
 
 @intrinsic
 def add_poisson(typingctx, like, values, sums, weight):  # type: ignore[no-untyped-def]
     """Add weighted variances of counts: the number itself, but at least 1."""
-    dtype = like.dtype
-    signature = types.void(like, types.int64, types.int64, types.float64)
+
+    def at_least_one(builder: Any, value: Any) -> Any:
+        one = ir.Constant(_SUMS, [1.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", value, one), value, one)
 
     def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
-        value, nan = _numbers(builder, arguments[1], context, dtype)
-        one = ir.Constant(_SUMS, [1.0] * LANES)
-        least = builder.select(builder.fcmp_ordered(">", value, one), value, one)
-        product = builder.fmul(least, _spread(builder, arguments[3]))
-        _add(builder, arguments[2], product, nan)
+        _add_weighted(context, builder, arguments, like.dtype, at_least_one)
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.void(like, *_PLACES), generate
 
 
 @intrinsic
 def add_squares(typingctx, like, values, sums, weight):  # type: ignore[no-untyped-def]
     """Add weighted squares to sums."""
-    dtype = like.dtype
-    signature = types.void(like, types.int64, types.int64, types.float64)
+
+    def square(builder: Any, value: Any) -> Any:
+        return builder.fmul(value, value)
 
     def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
-        value, nan = _numbers(builder, arguments[1], context, dtype)
-        square = builder.fmul(value, value)
-        product = builder.fmul(square, _spread(builder, arguments[3]))
-        _add(builder, arguments[2], product, nan)
+        _add_weighted(context, builder, arguments, like.dtype, square)
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.void(like, *_PLACES), generate
 
 
 @intrinsic
 def add_missing(typingctx, like, values, sums, weight):  # type: ignore[no-untyped-def]
     """Add a weight to the sums of the numbers that are NaN."""
-    dtype = like.dtype
-    signature = types.void(like, types.int64, types.int64, types.float64)
 
     def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
-        _, nan = _numbers(builder, arguments[1], context, dtype)
+        _, values, sums, weight = arguments
+        _, nan = _numbers(builder, values, context, like.dtype)
         there = builder.xor(nan, ir.Constant(nan.type, [1] * LANES))
-        _add(builder, arguments[2], _spread(builder, arguments[3]), there)
+        _add(builder, sums, _spread(builder, weight), there)
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.void(like, *_PLACES), generate
