@@ -1,6 +1,7 @@
 """Numbers of stacks against pyFAI's, frame by frame; data in every form; any number of threads."""
 
 import warnings
+from itertools import pairwise
 
 import dask.array as da
 import h5py
@@ -354,3 +355,27 @@ def test_integrators_travel(integrator, frames, expected):
         assert same(other.integrate(frames), expected)
         assert not other.operator.entries.bins.flags.writeable
         assert other.request == integrator.request
+
+
+@pytest.mark.jit
+def test_azimuthal_errors_are_exact_where_pyfai_in_cython_is_off():
+    # Near the sample, so that the norms of a bin differ.
+    geometry = placed("ePix10K").replace(distance=0.02)
+    data = counts(geometry, 1)
+    own = StackIntegrator(geometry, 40, unit="chi_deg", error_model="azimuthal")
+    found = own.integrate(data[0])
+    starts, pixels, _ = own.operator.by_bins()
+    norms = own.operator.entries.norms.astype("f8")
+    expected = []
+    for first, last in pairwise(starts):
+        signal, norm = data[0].ravel()[pixels[first:last]], norms[pixels[first:last]]
+        mean = signal.sum() / norm.sum()
+        expected.append(np.sqrt(((signal - mean * norm) ** 2).sum()) / norm.sum())
+    # The result is float32.
+    np.testing.assert_allclose(found.sigma, expected, rtol=1e-6)
+    ai = geomlib.to_pyfai_integrator(geometry)
+    peer = ai.integrate1d(
+        data[0].reshape(ai.detector.shape), 40, unit="chi_deg", error_model="azimuthal",
+        method=("no", "csr", "cython"),
+    )  # fmt: skip
+    assert np.abs(peer.sigma / expected - 1).max() > 1e-2
