@@ -1,8 +1,8 @@
 """The sparse operator of an integration: which pixel counts how much in which bin.
 
-pyFAI works it out (its bins are to be ours, edges and all), but for hexagons whose pixels are to be
-split by their true shape, which it cannot. pyFAI orders it by bins; here it is ordered by pixels,
-so that frames are read as they lie in memory.
+pyFAI works it out (its bins are to be ours, edges and all), but for what it cannot split, or
+splits wrongly: `geomlib.integration.shapes` does that. pyFAI orders it by bins; here it is ordered
+by pixels, so that frames are read as they lie in memory.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 NDArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
-
-
 #: Most entries of an operator: their numbers are int32.
 MAX_ENTRIES = 2**31 - 1
 
@@ -185,7 +183,8 @@ class Request:
     wide: bool
 
 
-# 8 bytes a pixel, or 8 for each of its entries (two to four) and 8 more.
+# 8 bytes a pixel, or 8 for each of its entries (two to four) and 8 more; and as much again for each
+# other order that is asked for (`by_bins`, `swapped`).
 @lru_cache(maxsize=4)
 def make_operator(request: Request) -> Operator:
     """Work an operator out, or remember it.
@@ -280,15 +279,13 @@ def _from_pyfai(
     if around is not None and around[1] > 180:
         integrator.setChiDiscAtZero()
     cake = binning.npt_azim is not None
-    selected = None if around is None or binning.is_around else around
-    if selected is not None and not cake:
-        selected = (float(np.deg2rad(selected[0])), float(np.deg2rad(selected[1])))
     engine = integrator.setup_sparse_integrator(
         mask.shape,
         (binning.npt, binning.npt_azim) if cake else binning.npt,
         mask=mask.astype(np.int8),
         pos0_range=binning.range,
-        pos1_range=selected,
+        # Of a curve the mask has made the choice.
+        pos1_range=binning.azimuth_range if cake else None,
         unit=(binning.unit, "chi_deg") if cake else binning.unit,
         split=binning.split,
         algo="CSR",

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib import checks
-from geomlib.assembly.assemble import SERIAL_BYTES
 from geomlib.assembly.inputs import Axes, as_stack, check_geometry
 from geomlib.assembly.module_options import as_arrays
 from geomlib.assembly.not_data import check_gain_axis, check_is_data
@@ -38,6 +37,8 @@ from geomlib.threads import check_threads
 NDArray = npt.NDArray[Any]
 Data = npt.ArrayLike | Mapping[int, npt.ArrayLike] | Sequence[npt.ArrayLike | None]
 Progress = Callable[[int], object]
+#: Below so many bytes of data a second thread takes longer to wake than to help.
+SERIAL_BYTES = 2 * 2**20
 #: Options of `StackIntegrator.integrate`; the others are those of `StackIntegrator`.
 FRAME_OPTIONS = ("axes", "mask", "mask_bits", "dark", "gain", "present", "progress")
 
@@ -240,7 +241,7 @@ class StackIntegrator:
         check_is_data(data, "data")
         if progress is not None and not callable(progress):
             raise GeometryError(f"progress must be callable, not {checks.shown(progress)}")
-        if mask is not None and np.ndim(mask) == 0 and not hasattr(mask, "dims"):
+        if isinstance(mask, bool | int | float | np.generic):
             raise GeometryError(
                 f"mask must be an array, True or not 0 for pixels to leave out, not {mask!r}"
             )
@@ -291,7 +292,7 @@ class StackIntegrator:
         if chosen is not None:
             return chosen
         n_bytes = sum(data.nbytes for data, _ in stack.parts)
-        return 1 if n_bytes < SERIAL_BYTES // 8 else check_threads(None)
+        return 1 if n_bytes < SERIAL_BYTES else check_threads(None)
 
     def pattern(self, intensity: Any, sigma: Any, count: Any) -> Pattern:
         """Put results together."""

@@ -40,6 +40,10 @@ def test_labelled_masks_go_by_their_labels():
     wanted = StackIntegrator(GEOMETRY, 20, mask=mask).integrate(data)
     assert same(StackIntegrator(GEOMETRY, 20, mask=labelled).integrate(data), wanted)
     assert same(StackIntegrator(GEOMETRY, 20, mask={1: mask[1]}).integrate(data), wanted)
+    plain = StackIntegrator(GEOMETRY, 20)
+    wanted = plain.integrate(data, mask=mask)
+    assert same(plain.integrate(data, mask=labelled), wanted)
+    assert same(plain.integrate(data, mask={1: mask[1]}), wanted)
 
 
 def test_the_same_bytes_whatever_modules_others_lack():
