@@ -16,8 +16,9 @@ from geomlib.formats.crystfel.document import MAX_BYTES, Document, quoted
 from geomlib.formats.crystfel.doubts import note_doubts
 from geomlib.formats.crystfel.members import group_members, meaningful_groups
 from geomlib.formats.crystfel.panels import PanelView
-from geomlib.formats.crystfel.recognise import Recognised, recognise
 from geomlib.formats.crystfel.regions import bad_regions
+from geomlib.formats.crystfel.stored import stored_tiles
+from geomlib.formats.recognise import Recognised, recognise
 from geomlib.geometry import Geometry
 from geomlib.metadata import Source
 from geomlib.movement import motor_shape
@@ -92,19 +93,20 @@ def _geometry(view: PanelView, detector: Detector | str | None) -> Geometry:
     document = view.document
     if not view.panels:
         raise document.error("found no panel: no line such as 'p0/corner_x = …'")
-    corners, ss, fs = _vectors(view)
+    stored = stored_tiles(view)
     # Not used here, but a wrong number is an error wherever it stands.
     _ = view.adu, view.max_adu, view.flags
-    found = recognise(view, detector)
+    found = recognise(stored, detector)
     tiles, whole = found.tiles, found.detector
     order = np.argsort(tiles)
     distances = beam.distances(view)
+    corners = stored.corners.copy()
     corners[:, 2] = view.coffset + _clen_differences(distances)
     return Geometry(
         whole,
         corners[order],
-        ss[order],
-        fs[order],
+        stored.ss[order],
+        stored.fs[order],
         distance=distances[0],
         photon_energy=beam.photon_energy(view),
         bad_regions=bad_regions(view, tiles, whole.tile_bounds),
@@ -126,28 +128,6 @@ def _read_bytes(path: Path) -> bytes:
             return file.read(min(os.fstat(file.fileno()).st_size, MAX_BYTES) + 1)
     except OSError as error:
         raise system_error(error, path, "read") from error
-
-
-def _vectors(view: PanelView) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Corner and step vectors of every panel, in metres; z of the corners is still 0."""
-    # In the order of CrystFEL: a missing key is reported before a doubtful one.
-    pitch = view.pitch[:, np.newaxis]
-    _ = view.bounds
-    corners = np.zeros((len(view.panels), 3))
-    corners[:, :2] = view.corners * pitch
-    ss, fs = view.ss * pitch, view.fs * pitch
-    # The square of the area of a pixel, by Lagrange's identity.
-    size = (fs * fs).sum(axis=1) * (ss * ss).sum(axis=1)
-    flat = size - (fs * ss).sum(axis=1) ** 2
-    wrong = np.flatnonzero(~(flat > 1e-12 * size))
-    if len(wrong):
-        name = view.names[int(wrong[0])]
-        raise view.document.error(
-            f"fs {quoted(view.text('fs', name) or 'x')} and "
-            f"ss {quoted(view.text('ss', name) or 'y')} span no pixel",
-            view.origin("fs", name),
-        )
-    return corners, ss, fs
 
 
 def _clen_differences(distances: list[float | None]) -> FloatArray:

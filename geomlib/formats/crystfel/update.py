@@ -27,7 +27,7 @@ from geomlib.formats.crystfel.numerals import in_metres, positional
 from geomlib.formats.crystfel.options import Layout, Options
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of
-from geomlib.formats.crystfel.recognise import recognise
+from geomlib.formats.crystfel.stored import recognise_panels
 from geomlib.formats.crystfel.update_regions import update_regions
 from geomlib.geometry import Geometry
 
@@ -99,7 +99,7 @@ def updated(document: Document, geometry: Geometry, options: Options) -> Documen
     view = PanelView(document)
     for wanted in (None, "generic", geometry.detector):
         try:
-            found = recognise(view, wanted)
+            found = recognise_panels(view, wanted)
         except GeometryError:
             continue
         if found.detector == geometry.detector:
@@ -120,7 +120,7 @@ def _check(changed: Document, task: _Task) -> None:
     view, new = PanelView(changed), task.new
     # Panel by panel: in another layout, tiles that geomlib does not know may have another order.
     found = geometry_of(view, "generic")
-    tile_of = dict(zip(view.names, recognise(view, "generic").tiles, strict=True))
+    tile_of = dict(zip(view.names, recognise_panels(view, "generic").tiles, strict=True))
     order = [tile_of[panel] for panel in task.view.names]
     shift = np.abs(found.tile_outlines()[order] - new.tile_outlines()[task.tiles]).max()
     wrong = []

@@ -14,7 +14,7 @@ from geomlib.formats.crystfel.acceptance import VERSIONS, rejections
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of, read_crystfel
-from geomlib.formats.crystfel.recognise import recognise
+from geomlib.formats.crystfel.stored import recognise_panels
 from geomlib.formats.crystfel.write import crystfel_text, write_crystfel
 from geomlib.metadata import BadRegion
 from tests.shared import SHARED_DATA, needs_shared_data
@@ -445,7 +445,7 @@ def test_axes_and_ranges_of_real_files(index):
     _, n_ss, _ = geometry.data_shape
     for layout, gain in (("cheetah", None), ("vcxi", 0), ("vcxi", None)):
         view = PanelView(Document(crystfel_text(geometry, layout=layout, gain_axis=gain)))
-        tiles = recognise(PanelView(Document(real(index)[0]))).tiles.tolist()
+        tiles = recognise_panels(PanelView(Document(real(index)[0]))).tiles.tolist()
         names = PanelView(Document(real(index)[0])).names
         for name, tile in zip(names, tiles, strict=True):
             module, ss0, ss1, fs0, fs1 = geometry.detector.tile_bounds[tile].tolist()

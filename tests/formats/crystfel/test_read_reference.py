@@ -12,7 +12,7 @@ from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.members import group_members
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import read_crystfel
-from geomlib.formats.crystfel.recognise import recognise
+from geomlib.formats.crystfel.stored import recognise_panels
 from geomlib.formats.crystfel.regions import file_regions
 from geomlib.geometry import Geometry
 from tests.formats.crystfel.samples import FOLDER, REAL_FILES, reference
@@ -143,7 +143,7 @@ def test_groups(name):
 def test_pixel_positions(name):
     geom, row = read(name), reference()[name]
     view = view_of(name)
-    tiles = dict(zip(view.names, recognise(view, geom.detector).tiles.tolist(), strict=True))
+    tiles = dict(zip(view.names, recognise_panels(view, geom.detector).tiles.tolist(), strict=True))
     assert sorted(tiles.values()) == list(range(geom.n_tiles))
     first = read_clen(view, view.names[0])
     for panel in row["panels"]:

@@ -18,7 +18,7 @@ from geomlib.errors import GeometryError, GeometryWarning
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import parse_crystfel, read_crystfel
-from geomlib.formats.crystfel.recognise import recognise
+from geomlib.formats.crystfel.stored import recognise_panels
 from geomlib.formats.crystfel.write import crystfel_text
 from tests.formats.crystfel.samples import FOLDER, REAL_FILES, SMALL
 from tests.shared import needs_shared_data
@@ -153,7 +153,7 @@ def test_other_layouts_are_taken_as_they_are():
         geom = parse_crystfel(two)
     assert (geom.data_shape, geom.n_tiles) == ((1, 5, 10), 2)
     view = PanelView(Document.parse(two.encode()))
-    assert recognise(view, geom.detector).tiles.tolist() == [0, 1]
+    assert recognise_panels(view, geom.detector).tiles.tolist() == [0, 1]
 
 
 def test_forced_detector():
@@ -165,7 +165,7 @@ def test_forced_detector():
     assert (
         parse_crystfel(layout_text(jungfrau_detector(32)), detector="JUNGFRAU-16M").n_modules == 32
     )
-    with pytest.raises(GeometryError, match="does not fit the file: it has 128 panels"):
+    with pytest.raises(GeometryError, match="does not fit the file: it has 128 tiles"):
         parse_crystfel(agipd, detector="LPD-1M")
     with pytest.raises(GeometryError, match="'AGIPD' is not known; did you mean AGIPD-1M"):
         parse_crystfel(agipd, detector="AGIPD")

@@ -1,4 +1,4 @@
-"""Which detector the panels of a ``.geom`` file are, by where they lie in the data; never by names.
+"""Which detector the tiles of a file are, by where they lie in the data; never by names.
 
 European XFEL's detectors, JUNGFRAU and ePix10K are known by their tiles, whether the file describes
 data with a module axis or modules stacked along slow scan. Any other layout is taken as the file
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geomlib.detector import Detector, IntArray, grid_tiles
+from geomlib.detector import Detector, FloatArray, IntArray, grid_tiles
 from geomlib.detectors.agipd import AGIPD_1M, AGIPD_500K
 from geomlib.detectors.dssc import DSSC_1M
 from geomlib.detectors.epix import EPIX10K, EPIX100
@@ -24,21 +24,55 @@ from geomlib.detectors.known_layouts import slab_name
 from geomlib.detectors.lpd import LPD_1M, lpd_mini_detector
 from geomlib.detectors.pnccd import PNCCD
 from geomlib.errors import GeometryError
-from geomlib.formats.crystfel.panels import PanelView
 
 #: More modules than any detector has: an index beyond it is a mistake.
 MAX_MODULES = 10_000
 
 
+class StoredTiles(NamedTuple):
+    """What a file says of its tiles, in the order of the file.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the tiles.
+    slabs : ndarray of int, shape (n,)
+        The slab of data that each tile lies in.
+    has_axis : bool
+        Whether the data has an axis of slabs; else there is one, with modules stacked along slow
+        scan, if there are several.
+    bounds : ndarray of int, shape (n, 4)
+        First and last-plus-one row (ss), and column (fs), in the slab.
+    corners, ss, fs : ndarray, shape (n, 3)
+        Outer corner of the first pixel and steps of one pixel, metres.
+    module : int, optional
+        Where all tiles lie in one slab: the index of the module that it is in the data.
+    """
+
+    names: tuple[str, ...]
+    slabs: IntArray
+    has_axis: bool
+    bounds: IntArray
+    corners: FloatArray
+    ss: FloatArray
+    fs: FloatArray
+    module: int | None = None
+
+    @property
+    def sizes(self) -> IntArray:
+        """Rows and columns of each tile, shape (n, 2)."""
+        return self.bounds[:, [1, 3]] - self.bounds[:, [0, 2]]
+
+
 class Recognised(NamedTuple):
-    """A detector, and the tile that each panel of the file is.
+    """A detector, and the tile that each tile of the file is.
 
     Attributes
     ----------
     detector : Detector
-        With a tile for each panel.
-    tiles : ndarray of int, shape (panels,)
-        Tile number of each panel, in the order of the file.
+        With a tile for each one of the file.
+    tiles : ndarray of int, shape (n,)
+        Tile number of each, in the order of the file.
     """
 
     detector: Detector
@@ -57,52 +91,50 @@ class _Family(NamedTuple):
     build: Callable[[int, bool], Detector | None]
 
 
-def recognise(view: PanelView, wanted: Detector | str | None = None) -> Recognised:
-    """Find the detector that the panels are.
+def recognise(stored: StoredTiles, wanted: Detector | str | None = None) -> Recognised:
+    """Find the detector that the tiles are.
 
     Parameters
     ----------
-    view : PanelView
-        The file.
+    stored : StoredTiles
+        What the file says.
     wanted : Detector or str, optional
         The detector that it has to be; ``"generic"`` to take the layout as the file describes it.
 
     Raises
     ------
     GeometryError
-        If the panels are not those of the detector that is wanted, or that name is not known.
+        If the tiles are not those of the detector that is wanted, or that name is not known.
     """
     if isinstance(wanted, Detector):
-        return _as(view, wanted, [wanted])
+        return _as(stored, wanted, [wanted])
     if not isinstance(wanted, str | None):
         raise GeometryError(f"detector must be a Detector or its name, not {wanted!r}")
     if wanted is None:
-        sizes = _pixel_sizes(view)
+        sizes = _pixel_sizes(stored)
         for family in _FAMILIES:
             if all(abs(a / b - 1) < 0.01 for a, b in zip(sizes, family.pixel_size, strict=True)):
-                found = _match_family(view, family)
+                found = _match_family(stored, family)
                 if found is not None:
                     return found
     elif wanted.lower() != "generic":
-        return _as(view, wanted, _named(wanted))
-    return _generic(view)
+        return _as(stored, wanted, detectors_named(wanted))
+    return _generic(stored)
 
 
 # -- Data coordinates -------------------------------------------------------------------
 
 
-def _rectangles(view: PanelView, n_ss: int, n_modules: int) -> IntArray:
-    """Return module, first and last-plus-one row and column of each panel.
+def _rectangles(stored: StoredTiles, n_ss: int, n_modules: int) -> IntArray:
+    """Return module, first and last-plus-one row and column of each tile.
 
     In modules of ``n_ss`` rows, no more than ``n_modules`` of them.
     """
-    slabs, axis = view.slabs
-    rows = view.bounds + np.array([0, 1, 0, 1])
-    dims = view.dimensions[0]
-    if not axis and len(dims) > 1 and dims[0] == "%" and isinstance(dims[1], int):
-        # One module of several: frames, then the module, as virtual CXI files have it.
-        slabs = np.full(len(rows), dims[1], dtype=np.int64)
-        axis = dims[1] < n_modules
+    slabs, axis = stored.slabs, stored.has_axis
+    rows = stored.bounds.copy()
+    if not axis and stored.module is not None:
+        slabs = np.full(len(rows), stored.module, dtype=np.int64)
+        axis = stored.module < n_modules
     if axis and rows[:, 1].max() <= n_ss:
         return np.column_stack([slabs, rows])
     # Stacked along slow scan.
@@ -111,26 +143,23 @@ def _rectangles(view: PanelView, n_ss: int, n_modules: int) -> IntArray:
     return np.column_stack([module, rows])
 
 
-def _pixel_sizes(view: PanelView) -> tuple[float, float]:
+def _pixel_sizes(stored: StoredTiles) -> tuple[float, float]:
     """Median pitch along slow scan and fast scan, metres."""
-    middle = len(view.pitch) // 2
-    ss, fs = (
-        float(np.sort(view.pitch * np.sqrt((v * v).sum(axis=1)))[middle])
-        for v in (view.ss, view.fs)
-    )
+    middle = len(stored.names) // 2
+    ss, fs = (float(np.sort(np.sqrt((v * v).sum(axis=1)))[middle]) for v in (stored.ss, stored.fs))
     return ss, fs
 
 
 def _match(
-    view: PanelView, detector: Detector, rectangles: IntArray | None = None
+    stored: StoredTiles, detector: Detector, rectangles: IntArray | None = None
 ) -> IntArray | None:
-    """Tile of each panel, or None if one is no tile, or the same tile as another, of a detector."""
+    """Tile of each, or None if one is no tile, or the same tile as another, of a detector."""
     modules, n_ss, _ = detector.data_shape
-    if modules == 1 and view.slabs[1]:
+    if modules == 1 and stored.has_axis:
         return None
     if modules == 1 or rectangles is None:
-        rows = n_ss if modules > 1 else int(view.bounds[:, 1].max()) + 1
-        rectangles = _rectangles(view, rows, modules)
+        rows = n_ss if modules > 1 else int(stored.bounds[:, 1].max())
+        rectangles = _rectangles(stored, rows, modules)
     known = _tile_lookup(detector)
     used: dict[int, int] = {}
     tiles = []
@@ -157,34 +186,34 @@ def _tile_lookup(detector: Detector) -> dict[tuple[int, ...], tuple[int, ...]]:
 # -- Known detectors --------------------------------------------------------------------
 
 
-def _match_family(view: PanelView, family: _Family) -> Recognised | None:
-    rectangles = _rectangles(view, family.n_ss, MAX_MODULES)
+def _match_family(stored: StoredTiles, family: _Family) -> Recognised | None:
+    rectangles = _rectangles(stored, family.n_ss, MAX_MODULES)
     last = int(rectangles[:, 0].max())
     if last >= MAX_MODULES:
         return None
-    whole = family.build(last + 1, view.slabs[1])
+    whole = family.build(last + 1, stored.has_axis)
     if whole is None:
         return None
-    tiles = _match(view, whole, rectangles)
+    tiles = _match(stored, whole, rectangles)
     if tiles is not None:
-        return _part(_as_the_file_names_it(view, whole, tiles), tiles)
-    return _trimmed(view, whole)
+        return _part(_as_the_file_names_it(stored, whole, tiles), tiles)
+    return _trimmed(stored, whole)
 
 
-def _as_the_file_names_it(view: PanelView, whole: Detector, tiles: IntArray) -> Detector:
-    """Name the halves of a pnCCD after the panels, where the first one is not the top one.
+def _as_the_file_names_it(stored: StoredTiles, whole: Detector, tiles: IntArray) -> Detector:
+    """Name the halves of a pnCCD after the tiles of the file, where the first one is not the top one.
 
     At LCLS the second half of the data is the upper one, and names of another order would mislead.
     """
     if whole is not PNCCD or len(tiles) != PNCCD.n_tiles:
         return whole
-    rows, columns = (np.diff(view.bounds)[:, [0, 2]] + 1).T
-    y = view.corners[:, 1] + rows / 2 * view.ss[:, 1] + columns / 2 * view.fs[:, 1]
+    rows, columns = stored.sizes.T
+    y = stored.corners[:, 1] + rows / 2 * stored.ss[:, 1] + columns / 2 * stored.fs[:, 1]
     order = np.argsort(tiles)
-    first, second = y[order] * view.pitch[order]
+    first, second = y[order]
     if first >= second:
         return whole
-    names = tuple(view.names[panel] for panel in order)
+    names = tuple(stored.names[tile] for tile in order)
     return replace(whole, module_names=names, tile_names=names)
 
 
@@ -206,11 +235,11 @@ def _part(whole: Detector, tiles: IntArray) -> Recognised:
     return Recognised(detector, np.searchsorted(kept, tiles))
 
 
-def _trimmed(view: PanelView, whole: Detector) -> Recognised | None:
-    """Match panels that each lie inside one tile: people leave the wide border pixels out."""
-    if len(view.panels) != whole.n_tiles:
+def _trimmed(stored: StoredTiles, whole: Detector) -> Recognised | None:
+    """Match tiles that each lie inside one tile: people leave the wide border pixels out."""
+    if len(stored.names) != whole.n_tiles:
         return None
-    rectangles = _rectangles(view, whole.data_shape[1], whole.n_modules)
+    rectangles = _rectangles(stored, whole.data_shape[1], whole.n_modules)
     n_ss, n_fs = (int(n) for n in whole.tile_shapes[0])
     cells = {
         (m, ss0 // n_ss, fs0 // n_fs): tile
@@ -230,16 +259,16 @@ def _trimmed(view: PanelView, whole: Detector) -> Recognised | None:
     return Recognised(detector, np.array(tiles))
 
 
-def _as(view: PanelView, wanted: Detector | str, choices: Sequence[Detector]) -> Recognised:
+def _as(stored: StoredTiles, wanted: Detector | str, choices: Sequence[Detector]) -> Recognised:
     for detector in choices:
-        tiles = _match(view, detector)
+        tiles = _match(stored, detector)
         if tiles is not None:
             return _part(detector, tiles)
-    bounds = view.bounds
+    ss0, ss1, fs0, fs1 = stored.bounds[0]
     raise GeometryError(
-        f"detector={wanted!r} does not fit the file: it has {len(view.panels)} panels, the first "
-        f"of rows {bounds[0, 0]} to {bounds[0, 1]} and columns {bounds[0, 2]} to {bounds[0, 3]}, "
-        f"rows up to {bounds[:, 1].max()}; expected tiles of "
+        f"detector={wanted!r} does not fit the file: it has {len(stored.names)} tiles, the first "
+        f"of rows {ss0} to {ss1 - 1} and columns {fs0} to {fs1 - 1}, "
+        f"rows up to {stored.bounds[:, 1].max() - 1}; expected tiles of "
         + " or ".join(repr(choice) for choice in choices)
     )
 
@@ -299,8 +328,14 @@ _FAMILIES = (
 )
 
 
-def _named(name: str) -> list[Detector]:
-    """Detectors of a name, as `example_geometry` and the readers use it."""
+def detectors_named(name: str) -> list[Detector]:
+    """Detectors of a name, as `example_geometry` and the readers use it.
+
+    Raises
+    ------
+    GeometryError
+        If there are none; the message lists those that there are.
+    """
     known = {other.lower(): other for other in EXAMPLE_NAMES}
     if name.lower() in known:
         return [example_geometry(name).detector]
@@ -318,24 +353,22 @@ def _named(name: str) -> list[Detector]:
 # -- Any other --------------------------------------------------------------------------
 
 
-def _generic(view: PanelView) -> Recognised:
-    slabs, axis = view.slabs
+def _generic(stored: StoredTiles) -> Recognised:
+    slabs, rows = stored.slabs, stored.bounds
     if slabs.max() >= MAX_MODULES:
-        name = view.names[int(slabs.argmax())]
-        raise view.document.error(
-            f"panel {name!r} lies in module {slabs.max()} of the data; "
-            f"expected less than {MAX_MODULES}",
-            max(view.panels[name].values()),
+        name = stored.names[int(slabs.argmax())]
+        raise GeometryError(
+            f"tile {name!r} lies in module {slabs.max()} of the data; "
+            f"expected less than {MAX_MODULES}"
         )
-    rows = view.bounds + np.array([0, 1, 0, 1])
     shape = (int(slabs.max()) + 1, int(rows[:, 1].max()), int(rows[:, 3].max()))
     order = np.argsort(slabs, kind="stable")
-    sizes = _pixel_sizes(view)
+    sizes = _pixel_sizes(stored)
     detector = Detector(
-        (None if axis else slab_name(shape[1:], sizes[1])) or "generic",
+        (None if stored.has_axis else slab_name(shape[1:], sizes[1])) or "generic",
         shape,
         np.column_stack([slabs, rows])[order],
         sizes,
-        tile_names=tuple(view.names[panel] for panel in order),
+        tile_names=tuple(stored.names[tile] for tile in order),
     )
     return Recognised(detector, np.argsort(order))

@@ -1,0 +1,147 @@
+"""How the data of a detector is laid out, for formats that say where tiles are and no more.
+
+Formats that have no place for the cut of the data into modules carry it as one line of JSON, where
+they have room for a remark: a comment, an extra key, a group of its own. Other programs pass over
+it; positions never come from it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from geomlib.detector import Detector
+from geomlib.errors import GeometryError, GeometryFileError, warn
+from geomlib.formats.recognise import Recognised, StoredTiles, detectors_named, recognise
+from geomlib.geometry import Geometry
+from geomlib.metadata import Source
+
+#: What marks the JSON of a layout where there is other text around.
+MARK = "geomlib-layout"
+
+
+def layout_text(detector: Detector) -> str:
+    """Return the layout of a detector as one line of JSON: its name, where that says all.
+
+    Quadrants, motors and hexagons of a detector that geomlib does not know by name are left out.
+    """
+    if _known(detector.name) == detector:
+        return json.dumps({"detector": detector.name})
+    assert detector.wide_edges is not None
+    said = {
+        "detector": detector.name,
+        "data_shape": detector.data_shape,
+        "pixel_size": detector.pixel_size,
+        "module_names": detector.module_names,
+        "tile_names": detector.tile_names,
+        "tile_bounds": detector.tile_bounds.tolist(),
+        "wide_edges": detector.wide_edges.tolist() if detector.wide_edges.any() else None,
+    }
+    return json.dumps(said, ensure_ascii=False)
+
+
+def geometry_of_tiles(
+    stored: StoredTiles,
+    *,
+    path: str,
+    format: str,
+    layout: str | None = None,
+    detector: Detector | str | None = None,
+    **attributes: Any,
+) -> Geometry:
+    """Make a geometry of the tiles of a file, and find out what detector it is.
+
+    Parameters
+    ----------
+    stored : StoredTiles
+        What the file says.
+    path, format : str
+        The file, and the name of its format.
+    layout : str, optional
+        What `layout_text` wrote into it.
+    detector : Detector or str, optional
+        The detector that it has to be, instead of recognising it.
+    **attributes
+        Of the geometry, such as ``distance``. Tiles in them are numbered as in the file.
+
+    Raises
+    ------
+    GeometryFileError
+        If the tiles are not those of the `detector`, or there can be no such tiles.
+    """
+    try:
+        found = _recognise(stored, path, layout, detector)
+        order = np.argsort(found.tiles)
+        return Geometry(
+            found.detector,
+            stored.corners[order],
+            stored.ss[order],
+            stored.fs[order],
+            source=Source(path, format),
+            **attributes,
+        )
+    except GeometryFileError:
+        raise
+    except GeometryError as problem:
+        raise GeometryFileError(str(problem), path=path) from problem
+
+
+def _recognise(
+    stored: StoredTiles, path: str, layout: str | None, wanted: Detector | str | None
+) -> Recognised:
+    if wanted is None and layout is not None:
+        found = _from_layout(stored, layout)
+        if found is not None:
+            return found
+        warn(f"{path}: its note on the layout of the data does not fit its tiles, and is not used")
+    if isinstance(wanted, str) and wanted.lower() != "generic":
+        choices = detectors_named(wanted)
+    else:
+        choices = [wanted] if isinstance(wanted, Detector) else []
+    try:
+        return recognise(stored, wanted)
+    except GeometryError:
+        # The file may say nothing of the data: then its tiles are those of the detector, in order.
+        for choice in choices:
+            if _fits(stored, choice):
+                return Recognised(choice, np.arange(choice.n_tiles))
+        raise
+
+
+def _from_layout(stored: StoredTiles, layout: str) -> Recognised | None:
+    """Detector that a note describes; None if it is damaged, or not about these tiles."""
+    try:
+        said = json.loads(layout)
+        detector = _known(said["detector"]) if len(said) == 1 else _described(said)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    if detector is None or not _fits(stored, detector):
+        return None
+    return Recognised(detector, np.arange(detector.n_tiles))
+
+
+def _described(said: dict[str, Any]) -> Detector:
+    return Detector(
+        said["detector"],
+        said["data_shape"],
+        said["tile_bounds"],
+        said["pixel_size"],
+        wide_edges=said["wide_edges"],
+        module_names=said["module_names"],
+        tile_names=said["tile_names"],
+    )
+
+
+def _known(name: str) -> Detector | None:
+    """Return the detector of geomlib of a name, None without one."""
+    try:
+        return detectors_named(name)[0]
+    except GeometryError:
+        return None
+
+
+def _fits(stored: StoredTiles, detector: Detector) -> bool:
+    """Tell whether the tiles of a file are as large as those of a detector, one after the other."""
+    return np.array_equal(stored.sizes, detector.tile_shapes)
