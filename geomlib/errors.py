@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from os import PathLike, fspath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geomlib.formats.losses import LossReport
 
 
 class GeometryError(ValueError):
@@ -58,6 +65,25 @@ def _rebuild_file_error(
     return GeometryFileError(message, path=path, line=line, key=key)
 
 
+class GeometryLossError(GeometryError):
+    """A file was not written, since its format would move tiles; `allow_loss` would write it.
+
+    Parameters
+    ----------
+    message : str
+        What would be lost.
+    report : LossReport
+        The same for programs.
+    """
+
+    def __init__(self, message: str, report: LossReport) -> None:
+        self.report = report
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.report)
+
+
 def system_error(problem: OSError, path: str | PathLike[str], verb: str) -> GeometryFileError:
     """Say why the system would not let a file be read or written.
 
@@ -83,6 +109,19 @@ class GeometryWarning(UserWarning):
     """Something was accepted, but is doubtful: in a file, in data, or in a conversion."""
 
 
+_quiet: ContextVar[bool] = ContextVar("_quiet", default=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Give no `GeometryWarning` in this block, in this thread alone."""
+    before = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
+
+
 def warn(message: str) -> None:
     """Give a `GeometryWarning` that points at the line of the user's code, not of geomlib's.
 
@@ -91,6 +130,8 @@ def warn(message: str) -> None:
     message : str
         What was accepted, and what is doubtful about it.
     """
+    if _quiet.get():
+        return
     level = 2
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("geomlib."):

@@ -10,18 +10,19 @@ detector.
 from __future__ import annotations
 
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from geomlib import checks
-from geomlib.atomic import replacing
-from geomlib.detector import Detector, FloatArray, default_groups
+from geomlib.detector import Detector, FloatArray
 from geomlib.detectors.common import flat_quadrants, warn_about_unit
 from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
 from geomlib.detectors.lpd import LPD_1M
-from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
+from geomlib.errors import GeometryError, GeometryFileError, warn
+from geomlib.formats import hdf5
 from geomlib.geometry import Geometry
 from geomlib.metadata import Source
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     import h5py
 
 MILLIMETRE = 1e-3
-#: Compact groups, and readable by every HDF5 library since 1.8 (2008).
-_VERSIONS = ("v108", "v108")
 _QUADRANTS = 4
 _MODULES = 4  # a quadrant
 _DETECTORS = {LPD_1M.n_tiles // 16: LPD_1M, DSSC_1M.n_tiles // 16: DSSC_1M}
@@ -38,8 +37,6 @@ _DETECTORS = {LPD_1M.n_tiles // 16: LPD_1M, DSSC_1M.n_tiles // 16: DSSC_1M}
 _LARGEST_CHUNK = 1 << 16
 #: Larger numbers than this are no positions of tiles, in whatever unit.
 _LARGEST_POSITION = 1e9
-#: Displacement that counts as lost, metres: well above the rounding of sums of millimetres.
-_ROUNDING = 1e-12
 
 
 def read_euxfel(
@@ -119,83 +116,27 @@ def write_euxfel(geometry: Geometry, path: str | PathLike[str]) -> None:
     ------
     GeometryError
         If the format has no room for this detector.
-
-    Warns
-    -----
-    GeometryWarning
-        What the format cannot hold, and by how much tiles will be displaced for whoever reads it.
     """
-    import h5py
-
     detector = geometry.detector
     if detector not in (LPD_1M, DSSC_1M):
         raise GeometryError(
             "the European XFEL HDF5 geometry format holds LPD-1M and DSSC-1M, not "
             f"{detector.name}; write it as CrystFEL .geom"
         )
-    for loss in losses(geometry):
-        warn(f"{fspath(path)}: {loss}")
     points = _points(geometry).reshape(_QUADRANTS, _MODULES, -1, 2) / MILLIMETRE
     extreme = np.max if detector == LPD_1M else np.min
     modules = extreme(points, axis=2)
     quads = extreme(modules, axis=1)
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver=_VERSIONS) as file:
+    with hdf5.created(path) as file:
         file["DetectorDescription"] = detector.name
         for q in range(_QUADRANTS):
-            quadrant = _new_group(file, f"Q{q + 1}")
+            quadrant = hdf5.new_group(file, f"Q{q + 1}")
             quadrant["Position"] = quads[q]
             for m in range(_MODULES):
-                module = _new_group(quadrant, f"M{m + 1}")
+                module = hdf5.new_group(quadrant, f"M{m + 1}")
                 module["Position"] = modules[q, m] - quads[q]
                 for t, point in enumerate(points[q, m]):
-                    _new_group(module, f"T{t + 1:02}")["Position"] = point - modules[q, m]
-
-
-def _new_group(parent: h5py.Group, name: str) -> h5py.Group:
-    """Make a group without the time of day in it: the same geometry gives the same bytes."""
-    import h5py
-
-    properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
-    properties.set_obj_track_times(False)
-    return h5py.Group(h5py.h5g.create(parent.id, name.encode(), gcpl=properties))
-
-
-def losses(geometry: Geometry) -> list[str]:
-    """Say what of a geometry a European XFEL HDF5 file cannot hold.
-
-    Returns
-    -------
-    list of str
-        One sentence each; empty if nothing is lost.
-    """
-    read_back = _from_points(geometry.detector, _points(geometry), None)
-    shift = np.linalg.norm(read_back.tile_outlines() - geometry.tile_outlines(), axis=-1)
-    found = []
-    if shift.max() > _ROUNDING:
-        tile = int(shift.max(axis=1).argmax())
-        found.append(
-            "the format cannot hold rotation, tilt or z of tiles: read back, tiles will be up to "
-            f"{1e6 * shift.max():.3g} µm away from here ({geometry.detector.tile_names[tile]})"
-        )
-    lost = {
-        "distance": geometry.distance is not None,
-        "photon energy": geometry.photon_energy is not None,
-        "bad regions": bool(geometry.bad_regions),
-        "no_index flags": bool(geometry.no_index),
-        "groups": _has_own_groups(geometry),
-        "data and mask paths": bool(geometry.data_path or geometry.mask_path),
-    }
-    if any(lost.values()):
-        names = ", ".join(name for name, present in lost.items() if present)
-        found.append(f"the format cannot hold: {names}")
-    return found
-
-
-def _has_own_groups(geometry: Geometry) -> bool:
-    """Tell whether there are groups besides quadrants, modules and the whole."""
-    usual = {frozenset(tiles) for tiles in default_groups(geometry.detector).values()}
-    usual.add(frozenset(range(geometry.n_tiles)))
-    return any(frozenset(tiles) not in usual for tiles in (geometry.groups or {}).values())
+                    hdf5.new_group(module, f"T{t + 1:02}")["Position"] = point - modules[q, m]
 
 
 # -- Positions of tiles ---------------------------------------------------------------------
@@ -278,23 +219,19 @@ def _stacked_tiles(geometry: Geometry) -> str:
 # -- Reading HDF5 that is not to be trusted -------------------------------------------------
 
 
-def is_euxfel_geometry(path: str | PathLike[str]) -> bool:
-    """Tell whether an HDF5 file has positions of modules, or is too damaged to tell."""
+def is_euxfel_geometry(path: Path, first_bytes: bytes) -> bool:
+    """Tell whether a file is HDF5 and has positions of modules."""
+    return hdf5.recognised(path, first_bytes, _has_modules)
+
+
+def _has_modules(file: h5py.File) -> bool:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            quadrant = file.get("Q1", getlink=True)
-            if not isinstance(quadrant, h5py.HardLink):
-                return False
-            group = file["Q1"]
-            return isinstance(group, h5py.Group) and group.get("M1", getlink=True) is not None
-    except (OSError, RuntimeError, KeyError, ValueError):
-        return True  # `read_euxfel` says what is wrong with it
+    return file.get("Q1", getclass=True) is h5py.Group and "M1" in file["Q1"]
 
 
 def _recognise(file: h5py.File, path: str) -> Detector:
-    module = _group(_group(file, "Q1", path), "M1", path)
+    module = hdf5.group(hdf5.group(file, "Q1"), "M1")
     count = sum(1 for name in module if name[:1] == "T" and name[1:].isdigit())
     if count not in _DETECTORS:
         known = " or ".join(f"{n} ({d.name})" for n, d in _DETECTORS.items())
@@ -312,7 +249,7 @@ def _check_expected(found: Detector, expected: str | Detector | None, path: str)
 
 
 def _quadrant_positions(file: h5py.File, path: str) -> FloatArray:
-    groups = [_group(file, f"Q{q + 1}", path) for q in range(_QUADRANTS)]
+    groups = [hdf5.group(file, f"Q{q + 1}") for q in range(_QUADRANTS)]
     if all("Position" not in group for group in groups):
         raise GeometryFileError(
             "the file has no quadrant positions; give them: "
@@ -320,23 +257,21 @@ def _quadrant_positions(file: h5py.File, path: str) -> FloatArray:
             path=path,
             key="/Q1/Position",
         )
-    return np.stack([_position(group, path) for group in groups])
+    return np.stack([_position(group) for group in groups])
 
 
-def _module_positions(
-    file: h5py.File, detector: Detector, path: str
-) -> tuple[FloatArray, FloatArray]:
+def _module_positions(file: h5py.File, detector: Detector) -> tuple[FloatArray, FloatArray]:
     """Read the positions of modules, shape (4, 4, 2), and of tiles in them, (4, 4, tiles, 2)."""
     count = detector.n_tiles // detector.n_modules
     modules = np.empty((_QUADRANTS, _MODULES, 2))
     tiles = np.empty((_QUADRANTS, _MODULES, count, 2))
     for q in range(_QUADRANTS):
-        quadrant = _group(file, f"Q{q + 1}", path)
+        quadrant = hdf5.group(file, f"Q{q + 1}")
         for m in range(_MODULES):
-            module = _group(quadrant, f"M{m + 1}", path)
-            modules[q, m] = _position(module, path)
+            module = hdf5.group(quadrant, f"M{m + 1}")
+            modules[q, m] = _position(module)
             for t in range(count):
-                tiles[q, m, t] = _position(_group(module, f"T{t + 1:02}", path), path)
+                tiles[q, m, t] = _position(hdf5.group(module, f"T{t + 1:02}"))
     return modules, tiles
 
 
@@ -344,67 +279,25 @@ def _read_file(
     path: str, quads: FloatArray | None, expected: str | Detector | None
 ) -> tuple[Detector, FloatArray, FloatArray, FloatArray]:
     """Detector, and positions of quadrants (those given, if any), modules and tiles."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            found = _recognise(file, path)
-            _check_expected(found, expected, path)
-            modules, tiles = _module_positions(file, found, path)
-            own = _quadrant_positions(file, path) if quads is None else quads
-    except GeometryFileError:
-        raise
-    except FileNotFoundError as err:
-        raise system_error(err, path, "read") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as err:
-        # What h5py raises for damaged files depends on the damage.
-        raise GeometryFileError(f"not a readable HDF5 file ({err})", path=path) from err
+    with hdf5.opened(path) as file:
+        found = _recognise(file, path)
+        _check_expected(found, expected, path)
+        modules, tiles = _module_positions(file, found)
+        own = _quadrant_positions(file, path) if quads is None else quads
     return found, own, modules, tiles
 
 
-def _group(parent: h5py.Group, name: str, path: str) -> h5py.Group:
-    import h5py
-
-    child = _child(parent, name, path)
-    if not isinstance(child, h5py.Group):
-        key = f"{parent.name.rstrip('/')}/{name}"
-        raise GeometryFileError("expected a group", path=path, key=key)
-    return child
-
-
-def _position(group: h5py.Group, path: str) -> FloatArray:
+def _position(group: h5py.Group) -> FloatArray:
     """Read x and y of one ``Position``."""
-    import h5py
-
-    key = f"{group.name}/Position"
-    dataset = _child(group, "Position", path)
+    data = hdf5.dataset(group, "Position")
     problem = None
-    if not isinstance(dataset, h5py.Dataset):
-        problem = "expected a dataset of two numbers, found a group"
-    elif dataset.dtype.kind not in "fiu" or dataset.shape not in ((2,), (3,)):
-        problem = f"expected two numbers, found {dataset.dtype} of shape {dataset.shape}"
-    elif dataset.is_virtual or dataset.external:
-        problem = "the numbers lie in another file; expected them in this one"
-    elif dataset.chunks is not None and np.prod(dataset.chunks, dtype=float) > _LARGEST_CHUNK:
-        problem = f"claims chunks of {dataset.chunks} for {dataset.shape[0]} numbers"
+    if data.shape not in ((2,), (3,)):
+        problem = f"expected two numbers, found {data.dtype} of shape {data.shape}"
+    elif data.chunks is not None and np.prod(data.chunks, dtype=float) > _LARGEST_CHUNK:
+        problem = f"claims chunks of {data.chunks} for {data.shape[0]} numbers"
     if problem is not None:
-        raise GeometryFileError(problem, path=path, key=key)
-    value = np.asarray(dataset[()], dtype=np.float64)[:2]
+        raise hdf5.error(group, "Position", problem)
+    value = np.asarray(data[()], dtype=np.float64)[:2]
     if not (np.abs(value) < _LARGEST_POSITION).all():
-        raise GeometryFileError(
-            f"expected two positions, found {value.tolist()}", path=path, key=key
-        )
+        raise hdf5.error(group, "Position", f"expected two positions, found {value.tolist()}")
     return value
-
-
-def _child(parent: h5py.Group, name: str, path: str) -> Any:
-    """Open a member, and refuse links: they may lead to another file, or round in a circle."""
-    import h5py
-
-    key = f"{parent.name.rstrip('/')}/{name}"
-    link = parent.get(name, getlink=True)
-    if link is None:
-        raise GeometryFileError("missing", path=path, key=key)
-    if not isinstance(link, h5py.HardLink):
-        raise GeometryFileError("is a link; expected the data itself", path=path, key=key)
-    return parent[name]

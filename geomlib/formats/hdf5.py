@@ -1,6 +1,4 @@
-"""Reading HDF5 that is not to be trusted, and writing it so that the same geometry gives the same
-bytes.
-"""
+"""HDF5: reading what is not to be trusted, writing the same bytes for the same geometry."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ def _match_family(stored: StoredTiles, family: _Family) -> Recognised | None:
 
 
 def _as_the_file_names_it(stored: StoredTiles, whole: Detector, tiles: IntArray) -> Detector:
-    """Name the halves of a pnCCD after the tiles of the file, where the first one is not the top one.
+    """Name the halves of a pnCCD as the file does, where the first one is not the top one.
 
     At LCLS the second half of the data is the upper one, and names of another order would mislead.
     """

@@ -1,14 +1,17 @@
 """The formats that geometries are read from and written to.
 
 Formats are found by name, and nothing of a format is imported before it is used: what recognises a
-file looks at its suffix and first bytes only.
+file looks at its suffix, its first bytes and, in HDF5 files, a few keys. Other packages add formats
+by an entry point in the group ``geomlib.formats`` that is a `Format`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from inspect import signature
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,13 +19,15 @@ from typing import Any, cast
 
 from geomlib import checks
 from geomlib.detector import Detector
-from geomlib.errors import GeometryError, GeometryFileError, system_error
-from geomlib.formats.crystfel.connect import is_crystfel
+from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
+from geomlib.formats import hdf5
+from geomlib.formats.losses import EVERYTHING, Content, LossReport, measure, refuse
 from geomlib.geometry import Geometry
 
 #: How much of a file `Format.recognise` is given.
 FIRST_BYTES = 65536
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: Group of the entry points of other packages that add formats.
+ENTRY_POINTS = "geomlib.formats"
 
 
 @dataclass(frozen=True)
@@ -35,46 +40,88 @@ class Format:
         How users call it.
     suffixes : tuple of str
         Of its files, with the dot, lower case.
-    recognise : callable
-        ``recognise(path, first_bytes) -> bool``: cheap, and by content.
-    reader, writer : str
-        ``"module:function"``, imported at first use:
-        ``reader(path, *, detector=None, **options) -> Geometry``,
-        ``writer(geometry, path, **options)``.
+    recognise : str
+        ``recognise(path, first_bytes) -> bool``: cheap, and by content. As all functions here it
+        is given as ``"module:function"``, and imported at first use.
+    reader, writer : str or None
+        ``reader(path, *, detector=None, **options) -> Geometry`` and
+        ``writer(geometry, path, *, …) -> None``; None for what cannot be done.
     text : bool
         Whether its files are text.
+    holds : set of str
+        What of a geometry its files hold besides the positions of tiles; see `losses.Content`.
     suffix_decides : bool
         Whether a suffix alone says that a file is to be written in this format.
+    needs_detector : bool
+        Whether its files do not say what detector they are about, so that reading one needs it.
     write_options : str, optional
-        ``"module:name"`` of what has the writer's options as its parameters, if not the writer.
+        What has the writer's options as its parameters, if not the writer.
     """
 
     name: str
     suffixes: tuple[str, ...]
-    recognise: Callable[[Path, bytes], bool]
-    reader: str
-    writer: str
+    recognise: str
+    reader: str | None
+    writer: str | None
     text: bool
+    holds: frozenset[Content] = EVERYTHING
     suffix_decides: bool = True
+    needs_detector: bool = False
     write_options: str | None = None
+
+    def recognises(self, path: Path, first_bytes: bytes) -> bool:
+        """Tell whether a file, of which the first bytes are given, is of this format."""
+        return bool(_load(self.recognise)(path, first_bytes))
 
     def read(
         self, path: str | PathLike[str], *, detector: Detector | str | None = None, **options: Any
     ) -> Geometry:
         """Read a geometry from a file of this format."""
+        if self.reader is None:
+            raise GeometryFileError(f"{self.name!r} files are written only, not read", path=path)
         self._check_options("read", path, options, self.read_options())
         return cast(Geometry, _load(self.reader)(path, detector=detector, **options))
 
     def read_options(self) -> set[str]:
         """Names of the options of the reader."""
-        return _keywords(_load(self.reader)) - {"detector"}
+        return set() if self.reader is None else _keywords(_load(self.reader)) - {"detector"}
 
-    def write(self, geometry: Geometry, path: str | PathLike[str], **options: Any) -> None:
-        """Write a geometry to a file of this format."""
+    def write(
+        self,
+        geometry: Geometry,
+        path: str | PathLike[str],
+        *,
+        allow_loss: bool = False,
+        **options: Any,
+    ) -> LossReport:
+        """Write a geometry to a file of this format; see `write_geometry`."""
+        if self.writer is None:
+            raise GeometryFileError(f"{self.name!r} files are read only, not written", path=path)
+        self._check_options("write", path, options, self.write_option_names())
         writer = _load(self.writer)
-        takes = writer if self.write_options is None else _load(self.write_options)
-        self._check_options("write", path, options, _keywords(takes))
-        writer(geometry, path, **options)
+
+        def write(where: Path) -> None:
+            writer(geometry, where, **options)
+
+        def read(where: Path) -> Geometry:
+            return self.read(where, detector=geometry.detector if self.needs_detector else None)
+
+        target = Path(path)
+        report = measure(
+            geometry, self.name, self.holds, target, write, None if self.reader is None else read
+        )
+        if not allow_loss:
+            refuse(report, target)
+        write(target)
+        if not allow_loss:
+            for message in report.messages():
+                warn(f"{target}: {message}")
+        return report
+
+    def write_option_names(self) -> set[str]:
+        """Names of the options of the writer."""
+        takes = self.write_options or self.writer
+        return set() if takes is None else _keywords(_load(takes))
 
     def _check_options(
         self, verb: str, path: str | PathLike[str], options: dict[str, Any], known: set[str]
@@ -102,8 +149,22 @@ def register(fmt: Format) -> None:
     _FORMATS[fmt.name] = fmt
 
 
+@lru_cache(maxsize=1)
+def _add_others() -> None:
+    """Make the formats of other packages known; one that fails does not keep the rest away."""
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            fmt = point.load()
+            if not isinstance(fmt, Format):
+                raise TypeError(f"expected a Format, found {type(fmt).__name__}")
+            register(fmt)
+        except Exception as problem:
+            warn(f"the format {point.name!r} ({point.value}) is left out: {problem}")
+
+
 def formats() -> Iterator[Format]:
     """Every format that is known, in the order in which files are tried."""
+    _add_others()
     return iter(tuple(_FORMATS.values()))
 
 
@@ -116,6 +177,9 @@ def format_named(name: str) -> Format:
         If there is none; the message lists those that there are.
     """
     fmt = _FORMATS.get(checks.text("format", name))
+    if fmt is None:
+        _add_others()
+        fmt = _FORMATS.get(name)
     if fmt is None:
         raise GeometryError(f"format={name!r} is not known; there are {known_formats()}")
     return fmt
@@ -163,8 +227,13 @@ def read_geometry(
 
 
 def write_geometry(
-    geometry: Geometry, path: str | PathLike[str], *, format: str | None = None, **options: Any
-) -> None:
+    geometry: Geometry,
+    path: str | PathLike[str],
+    *,
+    format: str | None = None,
+    allow_loss: bool = False,
+    **options: Any,
+) -> LossReport:
     """Write a geometry to a file.
 
     Parameters
@@ -175,20 +244,34 @@ def write_geometry(
         The file. It is replaced at the end: a failed write leaves an old file whole.
     format : str, optional
         Name of the format; by default the suffix decides (``.geom``: CrystFEL).
+    allow_loss : bool
+        Write also what moves tiles by more than 1 µm, and do not warn of what is lost.
     **options
         Options of the format's writer.
 
+    Returns
+    -------
+    LossReport
+        What the file does not hold; false where it holds all.
+
     Raises
     ------
+    GeometryLossError
+        If tiles would be more than 1 µm away for whoever reads the file; it has the report.
     GeometryError
         If there is no such format, the suffix does not decide it, or the format cannot hold the
-        geometry.
+        geometry at all.
+
+    Warns
+    -----
+    GeometryWarning
+        What the file does not hold.
     """
     if not isinstance(geometry, Geometry):
         raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
     file = checks.path("path", path)
     fmt = _format_to_write(file) if format is None else format_named(format)
-    fmt.write(geometry, file, **options)
+    return fmt.write(geometry, file, allow_loss=checks.flag("allow_loss", allow_loss), **options)
 
 
 def formats_of_suffix(suffix: str) -> list[Format]:
@@ -235,16 +318,22 @@ def format_of(path: str | PathLike[str]) -> Format:
 
 
 def _recognise(path: Path, first: bytes) -> Format:
-    for fmt in formats():
-        if fmt.recognise(path, first):
-            return fmt
+    # Those of other packages are looked for only where ours do not know the file.
+    for known in (lambda: tuple(_FORMATS.values()), formats):
+        for fmt in known():
+            if fmt.recognises(path, first):
+                return fmt
     for fmt in formats():
         if path.suffix.lower() in fmt.suffixes and fmt.text and _is_text(first):
             return fmt
-    if first.startswith(_HDF5_SIGNATURE):
+    if first.startswith(hdf5.SIGNATURE):
+        with hdf5.opened(path):
+            # A damaged file is known by no key; that it is damaged is said here.
+            pass
         raise GeometryFileError(
-            "no geometry in this HDF5 file: those of European XFEL have /Q1/M1; for data use "
-            "open_frames (`geomlib assemble`)",
+            "no geometry in this HDF5 file: those of European XFEL have /Q1/M1, of NeXus an "
+            "NXdetector_module, of pyFAI pixel_corners, of CXI corner_position, pixel maps x and y; "
+            "for data use open_frames (`geomlib assemble`)",
             path=path,
         )
     raise GeometryFileError(
@@ -281,33 +370,35 @@ def _load(place: str) -> Callable[..., object]:
     return cast(Callable[..., object], getattr(import_module(module), name))
 
 
-def _is_euxfel(path: Path, first: bytes) -> bool:
-    if not first.startswith(_HDF5_SIGNATURE):
-        return False
-    from geomlib.formats.euxfel import is_euxfel_geometry
-
-    return is_euxfel_geometry(path)
-
+_HERE = "geomlib.formats"
+#: Files that say where tiles are, with a note on the layout of the data for geomlib.
+_TILES: frozenset[Content] = frozenset(
+    {"distance", "names of tiles", "wide border pixels", "layout of the data"}
+)
+_FLAT: frozenset[Content] = frozenset({"hexagons", "layout of the data"})
 
 register(
     Format(
         "crystfel",
         (".geom",),
-        is_crystfel,
-        "geomlib.formats.crystfel.read:read_crystfel",
-        "geomlib.formats.crystfel.write:write_crystfel",
+        f"{_HERE}.crystfel.connect:is_crystfel",
+        f"{_HERE}.crystfel.read:read_crystfel",
+        f"{_HERE}.crystfel.write:write_crystfel",
         text=True,
-        write_options="geomlib.formats.crystfel.options:Options",
+        # Hexagons are known again by their layout; what CrystFEL makes of them the writer says.
+        holds=EVERYTHING - {"wide border pixels"},
+        write_options=f"{_HERE}.crystfel.options:Options",
     )
 )
 register(
     Format(
         "euxfel",
         (".h5", ".hdf5"),
-        _is_euxfel,
-        "geomlib.formats.euxfel:read_euxfel",
-        "geomlib.formats.euxfel:write_euxfel",
+        f"{_HERE}.euxfel:is_euxfel_geometry",
+        f"{_HERE}.euxfel:read_euxfel",
+        f"{_HERE}.euxfel:write_euxfel",
         text=False,
+        holds=_FLAT,
         # Several formats are HDF5: the caller says which one to write.
         suffix_decides=False,
     )

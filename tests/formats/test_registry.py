@@ -101,9 +101,7 @@ def test_the_suffix_says_how_to_write(tmp_path):
 
 def test_a_format_registers_once(monkeypatch):
     monkeypatch.setattr(registry, "_FORMATS", dict(registry._FORMATS))
-    fmt = Format(
-        "mine", (".mine",), lambda path, first: False, "json:loads", "json:dumps", text=True
-    )
+    fmt = Format("mine", (".mine",), "os.path:samefile", "json:loads", "json:dumps", text=True)
     register(fmt)
     assert format_named("mine") is fmt
     assert list(formats())[-1] is fmt

@@ -1,0 +1,213 @@
+"""What a file of some format will not hold of a geometry: said before it is written, and measured.
+
+Positions are measured by writing a file to a temporary folder and reading it back. The rest follows
+from what the format declares to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, get_args
+
+import numpy as np
+
+from geomlib.detector import FloatArray, default_groups
+from geomlib.errors import GeometryFileError, GeometryLossError, quiet
+from geomlib.formats.recognise import detectors_named
+from geomlib.geometry import Geometry
+
+#: What a geometry can have, and a format may have no place for.
+Content = Literal[
+    "hexagons",
+    "distance",
+    "photon energy",
+    "bad pixels",
+    "no_index flags",
+    "groups",
+    "data and mask paths",
+    "motor positions",
+    "names of tiles",
+    "wide border pixels",
+    "layout of the data",
+]
+EVERYTHING: frozenset[Content] = frozenset(get_args(Content))
+#: Tiles that a file moves by more than this, in metres, are refused.
+LIMIT = 1e-6
+#: Displacement that counts as none, metres: well above the rounding of sums of millimetres.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """What a file does not hold of the geometry that was written to it.
+
+    True where something is lost.
+
+    Parameters
+    ----------
+    format : str
+        Name of the format.
+    displacement : float or None
+        By how much the file moves pixels at most, in metres, found by reading it back; None for a
+        format that cannot be read.
+    tile : str or None
+        Name of the tile that moves most; None where none does.
+    lost : tuple of str
+        What else the format has no place for.
+    """
+
+    format: str
+    displacement: float | None
+    tile: str | None
+    lost: tuple[Content, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.lost) or self.moved > 0
+
+    @property
+    def moved(self) -> float:
+        """The displacement in metres, 0 where it is no more than rounding of doubles."""
+        known = self.displacement or 0.0
+        return known if known > ROUNDING else 0.0
+
+    def messages(self) -> list[str]:
+        """Say what is lost, one sentence each; empty if nothing is."""
+        found = []
+        if self.moved:
+            found.append(
+                f"read back from a {self.format!r} file, tiles are up to "
+                f"{1e6 * self.moved:.3g} µm away from here ({self.tile})"
+            )
+        if self.lost:
+            found.append(f"a {self.format!r} file has no place for: {', '.join(self.lost)}")
+        return found
+
+
+def contents(geometry: Geometry) -> set[Content]:
+    """Return what a geometry has that a file may lose."""
+    detector = geometry.detector
+    known = _is_known(geometry)
+    present: dict[Content, bool] = {
+        "hexagons": detector.pixel_shape == "hexagon",
+        "distance": geometry.distance is not None,
+        "photon energy": geometry.photon_energy is not None,
+        "bad pixels": bool(geometry.bad_regions),
+        "no_index flags": bool(geometry.no_index),
+        "groups": _has_own_groups(geometry),
+        "data and mask paths": bool(geometry.data_path or geometry.mask_path),
+        "motor positions": geometry.motor_positions is not None,
+        "names of tiles": not known,
+        "wide border pixels": not known and bool(np.any(detector.wide_edges)),
+        "layout of the data": True,
+    }
+    return {content for content, here in present.items() if here}
+
+
+def _is_known(geometry: Geometry) -> bool:
+    """Tell whether the layout of the tiles alone says which detector this is."""
+    try:
+        return geometry.detector in detectors_named(geometry.detector.name)
+    except ValueError:
+        return False
+
+
+def _has_own_groups(geometry: Geometry) -> bool:
+    """Tell whether there are groups besides quadrants, modules and the whole."""
+    usual = {frozenset(tiles) for tiles in default_groups(geometry.detector).values()}
+    usual.add(frozenset(range(geometry.n_tiles)))
+    return any(frozenset(tiles) not in usual for tiles in (geometry.groups or {}).values())
+
+
+def measure(
+    geometry: Geometry,
+    format: str,
+    holds: frozenset[Content],
+    path: Path,
+    write: Callable[[Path], None],
+    read: Callable[[Path], Geometry] | None,
+) -> LossReport:
+    """Write a geometry to a temporary file, read it back, and say what is lost.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        What is to be written.
+    format : str
+        Name of the format.
+    holds : set of str
+        What the format declares to hold.
+    path : Path
+        The file that is to be: for its name and for errors.
+    write, read : callable
+        Of the format; ``read`` is None if nothing can read it.
+
+    Raises
+    ------
+    GeometryError
+        If the format cannot hold the geometry at all.
+    """
+    lost = contents(geometry) - holds
+    with TemporaryDirectory(prefix="geomlib-") as folder, quiet():
+        trial = Path(folder) / path.name
+        try:
+            write(trial)
+            back = None if read is None else read(trial)
+        except GeometryFileError as problem:
+            if problem.path is None or not problem.path.startswith(folder):
+                raise
+            raise GeometryFileError(
+                problem.message, path=path, line=problem.line, key=problem.key
+            ) from problem
+    if back is None:
+        return LossReport(format, None, None, _in_order(lost))
+    shift = _shifts(geometry, back, "hexagons" in lost)
+    if shift is None or not np.array_equal(
+        geometry.detector.tile_bounds, back.detector.tile_bounds
+    ):
+        lost.add("layout of the data")
+    if shift is None:
+        # Other tiles than before: nothing says how far a pixel is from where it was.
+        return LossReport(format, None, None, _in_order(lost))
+    worst = int(shift.argmax())
+    tile = geometry.detector.tile_names[worst] if shift[worst] > ROUNDING else None
+    return LossReport(format, float(shift[worst]), tile, _in_order(lost))
+
+
+def _in_order(lost: set[Content]) -> tuple[Content, ...]:
+    return tuple(content for content in get_args(Content) if content in lost)
+
+
+def _shifts(geometry: Geometry, back: Geometry, without_hexagons: bool) -> FloatArray | None:
+    """How far the pixels of each tile are at most from where they were, metres."""
+    if geometry.n_tiles != back.n_tiles:
+        return None
+    if not np.array_equal(geometry.detector.tile_shapes, back.detector.tile_shapes):
+        return None
+    away = np.linalg.norm(back.tile_outlines() - geometry.tile_outlines(), axis=-1)
+    shift: FloatArray = away.max(axis=1)
+    if without_hexagons:
+        # Odd rows are half a pixel further along fast scan than those of rectangles.
+        shift = shift + 0.5 * np.linalg.norm(geometry.tile_fs, axis=1)
+    return shift
+
+
+def refuse(report: LossReport, path: Path) -> None:
+    """Raise an error if pixels would move, by more than `LIMIT`.
+
+    Raises
+    ------
+    GeometryLossError
+        It has the report.
+    """
+    if report.moved <= LIMIT:
+        return
+    why = "; pixels would be rectangles in straight rows" if "hexagons" in report.lost else ""
+    raise GeometryLossError(
+        f"{path}: a {report.format!r} file cannot hold this geometry: read back, tiles would be up "
+        f"to {1e6 * report.moved:.4g} µm away ({report.tile}){why}; choose another format, or pass "
+        "allow_loss=True to write it all the same",
+        report,
+    )
