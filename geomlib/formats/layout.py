@@ -8,6 +8,7 @@ it; positions never come from it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from geomlib.detector import Detector
 from geomlib.errors import GeometryError, GeometryFileError, warn
 from geomlib.formats.recognise import Recognised, StoredTiles, detectors_named, recognise
 from geomlib.geometry import Geometry
-from geomlib.metadata import Source
+from geomlib.metadata import BadRegion, Source
 
 #: What marks the JSON of a layout where there is other text around.
 MARK = "geomlib-layout"
+#: Name of the dataset that holds it in HDF5 files.
+LAYOUT_KEY = "geomlib_layout"
 
 
 def layout_text(detector: Detector) -> str:
@@ -49,6 +52,7 @@ def geometry_of_tiles(
     format: str,
     layout: str | None = None,
     detector: Detector | str | None = None,
+    bad_blocks: Sequence[BadRegion] = (),
     **attributes: Any,
 ) -> Geometry:
     """Make a geometry of the tiles of a file, and find out what detector it is.
@@ -63,8 +67,11 @@ def geometry_of_tiles(
         What `layout_text` wrote into it.
     detector : Detector or str, optional
         The detector that it has to be, instead of recognising it.
+    bad_blocks : sequence of BadRegion
+        Blocks of pixels not to be used. Their tiles are numbered as in the file, and rows and
+        columns count from the first pixel of the tile.
     **attributes
-        Of the geometry, such as ``distance``. Tiles in them are numbered as in the file.
+        Of the geometry, such as ``distance``.
 
     Raises
     ------
@@ -80,12 +87,28 @@ def geometry_of_tiles(
             stored.ss[order],
             stored.fs[order],
             source=Source(path, format),
+            bad_regions=_in_modules(bad_blocks, found),
             **attributes,
         )
     except GeometryFileError:
         raise
     except GeometryError as problem:
         raise GeometryFileError(str(problem), path=path) from problem
+
+
+def _in_modules(blocks: Sequence[BadRegion], found: Recognised) -> tuple[BadRegion, ...]:
+    """Bad regions, numbered as tiles and pixels of the detector, of blocks of tiles of a file."""
+    bounds = found.detector.tile_bounds[found.tiles].tolist()
+    return tuple(
+        BadRegion(
+            block.name,
+            int(found.tiles[block.tile]),
+            (block.ss[0] + bounds[block.tile][1], block.ss[1] + bounds[block.tile][1]),
+            (block.fs[0] + bounds[block.tile][3], block.fs[1] + bounds[block.tile][3]),
+        )
+        for block in blocks
+        if block.tile is not None and block.ss is not None and block.fs is not None
+    )
 
 
 def _recognise(
@@ -96,27 +119,41 @@ def _recognise(
         if found is not None:
             return found
         warn(f"{path}: its note on the layout of the data does not fit its tiles, and is not used")
-    if isinstance(wanted, str) and wanted.lower() != "generic":
-        choices = detectors_named(wanted)
-    else:
-        choices = [wanted] if isinstance(wanted, Detector) else []
     try:
         return recognise(stored, wanted)
     except GeometryError:
         # The file may say nothing of the data: then its tiles are those of the detector, in order.
-        for choice in choices:
+        for choice in wanted_detectors(wanted):
             if _fits(stored, choice):
                 return Recognised(choice, np.arange(choice.n_tiles))
         raise
 
 
-def _from_layout(stored: StoredTiles, layout: str) -> Recognised | None:
-    """Detector that a note describes; None if it is damaged, or not about these tiles."""
+def wanted_detectors(wanted: Detector | str | None) -> list[Detector]:
+    """Return the detectors that a reader is asked for; none where it is to take what there is.
+
+    Raises
+    ------
+    GeometryError
+        If there is no detector of that name.
+    """
+    if isinstance(wanted, str):
+        return [] if wanted.lower() == "generic" else detectors_named(wanted)
+    return [] if wanted is None else [wanted]
+
+
+def detector_of_layout(layout: str) -> Detector | None:
+    """Return the detector that `layout_text` described; None if that is damaged."""
     try:
         said = json.loads(layout)
-        detector = _known(said["detector"]) if len(said) == 1 else _described(said)
+        return _known(said["detector"]) if len(said) == 1 else _described(said)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _from_layout(stored: StoredTiles, layout: str) -> Recognised | None:
+    """Detector that a note describes; None if it is damaged, or not about these tiles."""
+    detector = detector_of_layout(layout)
     if detector is None or not _fits(stored, detector):
         return None
     return Recognised(detector, np.arange(detector.n_tiles))

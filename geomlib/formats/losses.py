@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -86,6 +86,14 @@ class LossReport:
         return found
 
 
+class Declared(NamedTuple):
+    """What a format says of itself: its name, what it holds, and whether positions are float32."""
+
+    format: str
+    holds: frozenset[Content]
+    float32: bool = False
+
+
 def contents(geometry: Geometry) -> set[Content]:
     """Return what a geometry has that a file may lose."""
     detector = geometry.detector
@@ -123,8 +131,7 @@ def _has_own_groups(geometry: Geometry) -> bool:
 
 def measure(
     geometry: Geometry,
-    format: str,
-    holds: frozenset[Content],
+    declared: Declared,
     path: Path,
     write: Callable[[Path], None],
     read: Callable[[Path], Geometry] | None,
@@ -135,10 +142,8 @@ def measure(
     ----------
     geometry : Geometry
         What is to be written.
-    format : str
-        Name of the format.
-    holds : set of str
-        What the format declares to hold.
+    declared : Declared
+        What the format says of itself.
     path : Path
         The file that is to be: for its name and for errors.
     write, read : callable
@@ -149,7 +154,7 @@ def measure(
     GeometryError
         If the format cannot hold the geometry at all.
     """
-    lost = contents(geometry) - holds
+    lost = contents(geometry) - declared.holds
     with TemporaryDirectory(prefix="geomlib-") as folder, quiet():
         trial = Path(folder) / path.name
         try:
@@ -162,18 +167,22 @@ def measure(
                 problem.message, path=path, line=problem.line, key=problem.key
             ) from problem
     if back is None:
-        return LossReport(format, None, None, _in_order(lost))
+        return LossReport(declared.format, None, None, _in_order(lost))
     shift = _shifts(geometry, back, "hexagons" in lost)
+    if shift is not None and declared.float32:
+        # The tiles found from rounded pixels are better than the pixels that others read.
+        half = 0.5 * np.spacing(np.abs(geometry.tile_outlines()).astype(np.float32))
+        shift = shift + np.linalg.norm(half, axis=-1).max(axis=1)
     if shift is None or not np.array_equal(
         geometry.detector.tile_bounds, back.detector.tile_bounds
     ):
         lost.add("layout of the data")
     if shift is None:
         # Other tiles than before: nothing says how far a pixel is from where it was.
-        return LossReport(format, None, None, _in_order(lost))
+        return LossReport(declared.format, None, None, _in_order(lost))
     worst = int(shift.argmax())
     tile = geometry.detector.tile_names[worst] if shift[worst] > ROUNDING else None
-    return LossReport(format, float(shift[worst]), tile, _in_order(lost))
+    return LossReport(declared.format, float(shift[worst]), tile, _in_order(lost))
 
 
 def _in_order(lost: set[Content]) -> tuple[Content, ...]:

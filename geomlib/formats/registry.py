@@ -21,7 +21,7 @@ from geomlib import checks
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
 from geomlib.formats import hdf5
-from geomlib.formats.losses import EVERYTHING, Content, LossReport, measure, refuse
+from geomlib.formats.losses import EVERYTHING, Content, Declared, LossReport, measure, refuse
 from geomlib.geometry import Geometry
 
 #: How much of a file `Format.recognise` is given.
@@ -52,6 +52,8 @@ class Format:
         What of a geometry its files hold besides the positions of tiles; see `losses.Content`.
     suffix_decides : bool
         Whether a suffix alone says that a file is to be written in this format.
+    float32 : bool
+        Whether each pixel's position is rounded to float32 in its files.
     needs_detector : bool
         Whether its files do not say what detector they are about, so that reading one needs it.
     write_options : str, optional
@@ -66,6 +68,7 @@ class Format:
     text: bool
     holds: frozenset[Content] = EVERYTHING
     suffix_decides: bool = True
+    float32: bool = False
     needs_detector: bool = False
     write_options: str | None = None
 
@@ -108,7 +111,11 @@ class Format:
 
         target = Path(path)
         report = measure(
-            geometry, self.name, self.holds, target, write, None if self.reader is None else read
+            geometry,
+            Declared(self.name, self.holds, self.float32),
+            target,
+            write,
+            None if self.reader is None else read,
         )
         if not allow_loss:
             refuse(report, target)
@@ -275,16 +282,22 @@ def write_geometry(
 
 
 def formats_of_suffix(suffix: str) -> list[Format]:
-    """Every format whose files have a suffix."""
-    return [fmt for fmt in formats() if suffix.lower() in fmt.suffixes]
+    """Every format whose files have a suffix, and that can be written."""
+    return [fmt for fmt in formats() if suffix.lower() in fmt.suffixes and fmt.writer is not None]
+
+
+def format_of_suffix(suffix: str) -> Format | None:
+    """Return the format that a suffix alone says a file is to be written in; None without one."""
+    fitting = [fmt for fmt in formats_of_suffix(suffix) if fmt.suffix_decides]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _format_to_write(path: Path) -> Format:
     suffix = path.suffix.lower()
-    fitting = formats_of_suffix(suffix)
-    if len(fitting) == 1 and fitting[0].suffix_decides:
-        return fitting[0]
-    if fitting:
+    decided = format_of_suffix(suffix)
+    if decided is not None:
+        return decided
+    if fitting := formats_of_suffix(suffix):
         choices = " or ".join(f"format={fmt.name!r}" for fmt in fitting)
         raise GeometryError(
             f"several kinds of files end with {suffix!r}: say {choices} to write {fspath(path)!r}"
@@ -331,9 +344,9 @@ def _recognise(path: Path, first: bytes) -> Format:
             # A damaged file is known by no key; that it is damaged is said here.
             pass
         raise GeometryFileError(
-            "no geometry in this HDF5 file: those of European XFEL have /Q1/M1, of NeXus an "
-            "NXdetector_module, of pyFAI pixel_corners, of CXI corner_position, pixel maps x and y; "
-            "for data use open_frames (`geomlib assemble`)",
+            "no geometry in this HDF5 file: those of European XFEL have /Q1/M1, of NeXus "
+            "an NXdetector_module, of pyFAI pixel_corners, of CXI corner_position, pixel maps x "
+            "and y; for data use open_frames (`geomlib assemble`)",
             path=path,
         )
     raise GeometryFileError(
@@ -401,5 +414,30 @@ register(
         holds=_FLAT,
         # Several formats are HDF5: the caller says which one to write.
         suffix_decides=False,
+    )
+)
+register(
+    Format(
+        "pyfai",
+        (".h5", ".hdf5", ".nxs"),
+        "geomlib.integration.pyfai_files:is_pyfai_detector_file",
+        "geomlib.integration.pyfai_files:read_pyfai",
+        "geomlib.integration.pyfai_files:write_pyfai",
+        text=False,
+        holds=_TILES - {"distance"} | {"hexagons", "bad pixels"},
+        suffix_decides=False,
+        float32=True,
+    )
+)
+register(
+    Format(
+        "poni",
+        (".poni",),
+        "geomlib.integration.pyfai_files:is_poni",
+        "geomlib.integration.pyfai_files:read_poni_geometry",
+        "geomlib.integration.pyfai_files:write_poni_geometry",
+        text=True,
+        holds=_TILES | {"hexagons", "bad pixels", "photon energy"},
+        float32=True,
     )
 )

@@ -69,7 +69,9 @@ class _Joins(NamedTuple):
     low: BoolArray  # the first of the two is a wide border that begins a tile
 
 
-def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
+def from_pyfai_detector(
+    detector: Any, *, name: str | None = None, layout: Detector | None = None
+) -> Geometry:
     """Return a detector of pyFAI as a geometry, with the tiles found.
 
     Parameters
@@ -79,6 +81,9 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
     name : str, optional
         Of the detector; default: that of the detector of geomlib whose data is cut in the same way,
         else the name that pyFAI has for it.
+    layout : Detector, optional
+        How the data is cut into modules and tiles, where that is known; its modules are joined
+        along slow scan.
 
     Returns
     -------
@@ -92,7 +97,8 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
     Raises
     ------
     GeometryError
-        If `detector` is no detector of pyFAI, has no shape, or its pixels lie on no grids.
+        If `detector` is no detector of pyFAI, has no shape, or its pixels lie on no grids; with
+        `layout`, if the pixels of a tile do not lie on one.
 
     Warns
     -----
@@ -118,6 +124,8 @@ def from_pyfai_detector(detector: Any, *, name: str | None = None) -> Geometry:
     corners = _pixel_corners(detector)
     mask = _mask(detector, corners.shape[:2])
     _check_centres(detector, corners)
+    if layout is not None:
+        return _fit_layout(corners, mask, layout if name is None else replace(layout, name=name))
     pieces, fits = _find_tiles(corners, mask)
     described, order = _describe(detector, corners, pieces, fits, name)
     corner, ss, fs = np.array(fits)[order].swapaxes(0, 1)
@@ -192,8 +200,8 @@ def _check_centres(detector: Any, corners: NDArray) -> None:
 
 def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[_Piece], list[FloatArray]]:
     finite: BoolArray = np.isfinite(corners)
-    size = max(corners.max(where=finite, initial=0.0), -corners.min(where=finite, initial=0.0))
-    rounding = ROUNDINGS * FLOAT32 * float(size)
+    size = _size(corners)
+    rounding = ROUNDINGS * FLOAT32 * size
     ends = ((0, 1), (0, 3)) if corners.shape[2] == 4 else ((0, 3), (5, 1))
     with np.errstate(invalid="ignore"):
         widths = [np.linalg.norm(corners[:, :, b] - corners[:, :, a], axis=2) for a, b in ends]
@@ -207,6 +215,13 @@ def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[_Piece], list[F
     if not live.any() or 2 * rounding > 0.25 * np.median(widths[1][live]):
         raise GeometryError(f"detector has no pixels larger than the rounding at {size:g} m")
     return _fit_all(corners, _rectangles(live, ss, fs), rounding)
+
+
+def _size(corners: NDArray) -> float:
+    """Return the largest coordinate, in metres."""
+    finite = np.isfinite(corners)
+    low, high = corners.min(where=finite, initial=0.0), corners.max(where=finite, initial=0.0)
+    return float(max(high, -low))
 
 
 def _all_joins(
@@ -406,6 +421,36 @@ def _line_error(sums: FloatArray) -> FloatArray:
     spread, covariance = tt - t * t / n, ty - t * y / n
     slope = np.divide(covariance, spread, out=np.zeros_like(covariance), where=spread > 0)
     return np.asarray(np.clip(yy - y * y / n - slope * covariance, 0.0, None))
+
+
+def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry:
+    """Fit the tiles of a detector that is known to the corners of its pixels."""
+    modules, n_ss, n_fs = layout.data_shape
+    count = 6 if layout.pixel_shape == "hexagon" else 4
+    if corners.shape[:3] != (modules * n_ss, n_fs, count):
+        raise GeometryError(
+            f"layout has {modules * n_ss} × {n_fs} pixels of {count} corners, the detector "
+            f"{corners.shape[0]} × {corners.shape[1]} of {corners.shape[2]}"
+        )
+    assert layout.wide_edges is not None
+    rounding = (
+        ROUNDINGS * FLOAT32 * float(np.abs(corners).max(where=np.isfinite(corners), initial=0))
+    )
+    vectors = []
+    for (module, *bounds), wide in zip(layout.tile_bounds.tolist(), layout.wide_edges, strict=True):
+        ss0, ss1, fs0, fs1 = bounds
+        first = module * n_ss
+        piece = _Piece((first + ss0, first + ss1, fs0, fs1), tuple((wide > 0).tolist()))
+        middle, ss, fs = fit = _fit(corners, piece)
+        blocks = _blocks(corners, piece)
+        if not max(np.abs((p - k @ fit)[c]).max() for _, c, k, p in blocks) <= rounding:
+            raise GeometryError(
+                f"the pixels of rows {first + ss0} to {first + ss1 - 1} and columns {fs0} to "
+                f"{fs1 - 1} are no tile of {layout!r}: they do not lie on one grid"
+            )
+        vectors.append((middle - 0.5 * ((ss1 - ss0) * ss + (fs1 - fs0) * fs), ss, fs))
+    corner, ss, fs = np.array(vectors).swapaxes(0, 1)
+    return Geometry(layout, corner, ss, fs, bad_regions=_bad_regions(layout, mask))
 
 
 # -- Which detector it is ---------------------------------------------------------------
