@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 import typer
 
 from geomlib.cli.console import progress_bar, stdout
-from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
+from geomlib.cli.options import (
+    DetectorName,
+    Invert,
+    QuadPositions,
+    ReadingHints,
+    check_output,
+    read_geometry_file,
+)
 from geomlib.errors import GeometryError
 
 if TYPE_CHECKING:
@@ -150,6 +157,7 @@ def assemble(
     norm: _Norm = Norm.LINEAR,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
+    detector: DetectorName = None,
 ) -> None:
     """Assemble detector data into a picture (.png), an array (.npy) or a NeXus file (.h5).
 
@@ -161,7 +169,7 @@ def assemble(
     from geomlib.data import open_frames, select_frames, write_hdf5, write_npy
 
     suffix = check_output(output, _SUFFIXES, [*data, geometry])
-    layout = read_geometry_file(geometry, quad_positions, invert)
+    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
     how = _reduction(reduce, suffix, len(chosen))

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from geomlib.cli.console import stdout
-from geomlib.cli.options import Invert, QuadPositions, check_folder, read_geometry_file
-from geomlib.errors import GeometryError
+from geomlib.cli.options import (
+    DetectorName,
+    Invert,
+    QuadPositions,
+    ReadingHints,
+    check_folder,
+    read_geometry_file,
+)
+from geomlib.errors import GeometryError, GeometryLossError
+
+if TYPE_CHECKING:
+    from geomlib.formats.losses import LossReport
+    from geomlib.formats.registry import Format
+    from geomlib.geometry import Geometry
 
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN", help="A geometry file.", show_default=False)
-    ],
+        Path | None, typer.Argument(metavar="IN", help="A geometry file.", show_default=False)
+    ] = None,
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)
-    ],
+        Path | None, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)
+    ] = None,
     to: Annotated[
         str | None,
         typer.Option(
             "--to", "--format", metavar="FORMAT", help="Format to write; default: by the suffix."
         ),
     ] = None,
+    read_as: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FORMAT", help="Format to read; default: by the content."),
+    ] = None,
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Write also what moves tiles by more than 1 µm.")
+    ] = False,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -36,38 +56,136 @@ def convert(
     adu_per_ev: Annotated[
         float | None, typer.Option("--adu-per-ev", help="Detector counts an eV, for .geom.")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="What a pixel map to be written says of a pixel: corner or centre."),
+    ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="NAME=VALUE",
+            help="Any other option of the format to write; may be repeated.",
+        ),
+    ] = None,
+    detector: DetectorName = None,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
+    formats: Annotated[
+        bool, typer.Option("--formats", help="List the formats, and leave.")
+    ] = False,
 ) -> None:
     """Write a geometry file in another format, or in another layout of its data.
 
-    OUT may be IN: it is replaced when all is written, and stays as it was after an error.
+    OUT may be IN: it is replaced when all is written, and stays as it was after an error. What OUT
+    does not hold is measured by reading it back, and said; tiles that would move by more than 1 µm
+    are refused.
 
     Example: geomlib convert lpd.h5 lpd.geom --distance 0.2 --energy 9300 --adu-per-ev 0.001
     """
-    from geomlib.formats import write_geometry
-
+    if formats:
+        _list_formats()
+        return
+    if source is None or target is None:
+        raise GeometryError("give two files: geomlib convert IN OUT")
     fmt = _format_to_write(target, to)
     check_folder(target)
-    geometry = read_geometry_file(source, quad_positions, invert)
+    hints = ReadingHints(quad_positions, invert, detector, read_as)
+    geometry = read_geometry_file(source, hints)
     changes = {"distance": distance, "photon_energy": energy}
     geometry = geometry.replace(**{k: v for k, v in changes.items() if v is not None})
-    options: dict[str, Any] = {"layout": layout, "adu_per_ev": adu_per_ev}
+    options: dict[str, Any] = {"layout": layout, "adu_per_ev": adu_per_ev, "reference": reference}
     given = {name: value for name, value in options.items() if value is not None}
-    write_geometry(geometry, target, format=fmt, **given)
+    given |= dict(_option(text) for text in more or ())
+    try:
+        report = fmt.write(geometry, target, allow_loss=allow_loss, **given)
+    except GeometryLossError as problem:
+        _print(geometry, problem.report)
+        raise
     stdout().print(f"{target}: {geometry!r}", markup=False, soft_wrap=True)
+    _print(geometry, report)
 
 
-def _format_to_write(target: Path, wanted: str | None) -> str:
-    """Name of the format to write, as asked for or by the suffix."""
-    from geomlib.formats.registry import formats, formats_of_suffix, known_formats
+def _option(text: str) -> tuple[str, Any]:
+    """Split ``name=value``; values are numbers, true, false, null or, if they are no JSON, text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise GeometryError(f"--option {text!r}: expected NAME=VALUE")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value
+
+
+def _format_to_write(target: Path, wanted: str | None) -> Format:
+    """Return the format to write, as asked for or by the suffix."""
+    from geomlib.formats.registry import (
+        format_of_suffix,
+        formats,
+        formats_of_suffix,
+        known_formats,
+    )
 
     if wanted is not None:
-        if wanted not in {fmt.name for fmt in formats()}:
+        found = [fmt for fmt in formats() if fmt.name == wanted]
+        if not found:
             raise GeometryError(f"--to {wanted}: no such format; there are {known_formats()}")
-        return wanted
-    fitting = formats_of_suffix(target.suffix)
-    if len(fitting) == 1 and fitting[0].suffix_decides:
-        return fitting[0].name
-    choices = " or ".join(f"--to {fmt.name}" for fmt in fitting or formats())
+        return found[0]
+    decided = format_of_suffix(target.suffix)
+    if decided is not None:
+        return decided
+    writable = [fmt for fmt in formats() if fmt.writer is not None]
+    choices = " or ".join(
+        f"--to {fmt.name}" for fmt in formats_of_suffix(target.suffix) or writable
+    )
     raise GeometryError(f"{target}: the suffix does not say what to write; add {choices}")
+
+
+def _print(geometry: Geometry, report: LossReport) -> None:
+    """Print what the file holds and what it does not, a line each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [_positions(report)]
+    rows += [(name, "kept", "green") for name in report.kept]
+    rows += [(name, "not in the file", "yellow") for name in report.lost]
+    console = stdout()
+    if console.is_terminal:
+        table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+        for name, said, colour in rows:
+            table.add_row(Text(name, style="bold"), Text(said, style=colour))
+        console.print(table)
+        return
+    width = max(len(name) for name, _, _ in rows)
+    for name, said, _ in rows:
+        console.print(f"  {name:<{width}}  {said}", markup=False, soft_wrap=True)
+
+
+def _positions(report: LossReport) -> tuple[str, str, str]:
+    name = "positions of tiles"
+    if report.displacement is None:
+        return name, "not measured: nothing reads the file back as tiles", "yellow"
+    moved = f"largest displacement {1e6 * report.displacement:.3g} µm"
+    if not report.moved:
+        return name, f"kept ({moved})", "green"
+    return name, f"{moved} ({report.tile})", "yellow"
+
+
+def _list_formats() -> None:
+    from rich.table import Table
+
+    from geomlib.formats.losses import EVERYTHING
+    from geomlib.formats.registry import formats
+
+    table = Table("format", "files", "read", "write", "has no place for", box=None)
+    for fmt in formats():
+        missing = [str(content) for content in EVERYTHING if content not in fmt.holds]
+        table.add_row(
+            fmt.name,
+            " ".join(fmt.suffixes),
+            "yes" if fmt.reader else "–",
+            "yes" if fmt.writer else "–",
+            ", ".join(sorted(missing)) or "–",
+        )
+    stdout().print(table)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geomlib.cli.console import one_line, stdout
-from geomlib.cli.options import Invert, QuadPositions, read_geometry_file
+from geomlib.cli.options import (
+    DetectorName,
+    Invert,
+    QuadPositions,
+    ReadingHints,
+    read_geometry_file,
+)
 from geomlib.errors import GeometryWarning
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="A geometry file.", show_default=False)],
     quad_positions: QuadPositions = None,
     invert: Invert = False,
+    detector: DetectorName = None,
 ) -> None:
     """Say what a geometry file holds: detector, tiles, beam, groups, and what is doubtful in it.
 
@@ -30,7 +37,7 @@ def info(
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GeometryWarning)
-        geometry = read_geometry_file(file, quad_positions, invert)
+        geometry = read_geometry_file(file, ReadingHints(quad_positions, invert, detector))
     findings = [
         one_line(str(w.message).removeprefix(f"{file}: "))
         for w in caught

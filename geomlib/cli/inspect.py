@@ -9,7 +9,14 @@ from typing import Annotated
 import typer
 
 from geomlib.cli.console import stdout
-from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_files
+from geomlib.cli.options import (
+    DetectorName,
+    Invert,
+    QuadPositions,
+    ReadingHints,
+    check_output,
+    read_geometry_files,
+)
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -37,6 +44,7 @@ def inspect(
     ] = 120,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
+    detector: DetectorName = None,
 ) -> None:
     """Draw where the tiles of a detector are, in front view (x to the left).
 
@@ -44,7 +52,7 @@ def inspect(
     """
     files = [file] if compare is None else [file, compare]
     check_output(output, _SUFFIXES, files)
-    geometry, *others = read_geometry_files(files, quad_positions, invert)
+    geometry, *others = read_geometry_files(files, ReadingHints(quad_positions, invert, detector))
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

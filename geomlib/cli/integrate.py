@@ -22,7 +22,14 @@ from geomlib.cli.assemble import (
     origin_of,
 )
 from geomlib.cli.console import in_the_shell, progress_bar, stdout
-from geomlib.cli.options import Invert, QuadPositions, check_output, read_geometry_file
+from geomlib.cli.options import (
+    DetectorName,
+    Invert,
+    QuadPositions,
+    ReadingHints,
+    check_output,
+    read_geometry_file,
+)
 from geomlib.errors import GeometryError, GeometryFileError, warn
 
 if TYPE_CHECKING:
@@ -198,6 +205,7 @@ def integrate(
     reduce: _ReduceOption = None,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
+    detector: DetectorName = None,
 ) -> None:
     """Integrate detector data around the beam: a curve, or a cake, as text, NeXus or a picture.
 
@@ -217,7 +225,7 @@ def integrate(
     mask_file, mask_dataset = _mask_place(mask)
     inputs = [*data, geometry, *(path for path in (mask_file, poni) if path is not None)]
     suffix = check_output(output, SUFFIXES, inputs)
-    layout = read_geometry_file(geometry, quad_positions, invert)
+    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
     options = {

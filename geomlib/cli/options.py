@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from geomlib.errors import GeometryError, GeometryFileError
 
 if TYPE_CHECKING:
+    from geomlib.detector import Detector
     from geomlib.geometry import Geometry
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
@@ -56,21 +57,69 @@ Invert = Annotated[
 ]
 
 
-def read_geometry_file(
-    path: Path, quad_positions: str | None = None, invert: bool = False
-) -> Geometry:
+DetectorName = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="NAME|FILE",
+        help="The detector that a geometry file is about, where the file does not say; or a "
+        "geometry file of it.",
+    ),
+]
+
+
+class ReadingHints(NamedTuple):
+    """What the command line says about a geometry file to be read.
+
+    Attributes
+    ----------
+    quad_positions : str, optional
+        Four positions, see `parse_quad_positions`.
+    invert : bool
+        Positions in the file have their signs inverted.
+    detector : str, optional
+        Name of the detector, or a geometry file of it.
+    format : str, optional
+        Name of the format.
+    """
+
+    quad_positions: str | None = None
+    invert: bool = False
+    detector: str | None = None
+    format: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the same as options of `read_geometry`."""
+        options: dict[str, Any] = {"invert": True} if self.invert else {}
+        if self.quad_positions is not None:
+            options["quad_positions"] = parse_quad_positions(self.quad_positions)
+        if self.detector is not None:
+            options["detector"] = _detector(self.detector)
+        return options
+
+
+def _detector(given: str) -> Detector | str:
+    if not Path(given).is_file():
+        return given
+    from geomlib.formats import read_geometry
+
+    return read_geometry(given).detector
+
+
+NO_HINTS = ReadingHints()
+
+
+def read_geometry_file(path: Path, hints: ReadingHints = NO_HINTS) -> Geometry:
     """Read a geometry file, with the options given on the command line."""
-    return _read(path, _given(quad_positions, invert))
+    return _read(path, hints.options(), hints.format)
 
 
-def read_geometry_files(
-    paths: Sequence[Path], quad_positions: str | None = None, invert: bool = False
-) -> list[Geometry]:
+def read_geometry_files(paths: Sequence[Path], hints: ReadingHints = NO_HINTS) -> list[Geometry]:
     """Read geometry files of possibly different formats: an option is for those that have it."""
     from geomlib.formats.registry import format_of
 
-    given = _given(quad_positions, invert)
-    known = [format_of(path).read_options() for path in paths]
+    given = hints.options()
+    known = [format_of(path).read_options() | {"detector"} for path in paths]
     nobodys = given.keys() - set().union(*known)
     return [
         _read(path, {name: given[name] for name in given if name in names | nobodys})
@@ -78,18 +127,11 @@ def read_geometry_files(
     ]
 
 
-def _given(quad_positions: str | None, invert: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {"invert": True} if invert else {}
-    if quad_positions is not None:
-        options["quad_positions"] = parse_quad_positions(quad_positions)
-    return options
-
-
-def _read(path: Path, options: dict[str, Any]) -> Geometry:
+def _read(path: Path, options: dict[str, Any], format: str | None = None) -> Geometry:
     from geomlib.formats import read_geometry
 
     try:
-        return read_geometry(path, **options)
+        return read_geometry(path, format=format, **options)
     except GeometryFileError as problem:
         if "quad_positions" in options or "quad_positions" not in problem.message:
             raise

@@ -57,12 +57,15 @@ class LossReport:
         Name of the tile that moves most; None where none does.
     lost : tuple of str
         What else the format has no place for.
+    kept : tuple of str
+        What the file holds, of what the geometry has.
     """
 
     format: str
     displacement: float | None
     tile: str | None
     lost: tuple[Content, ...]
+    kept: tuple[Content, ...]
 
     def __bool__(self) -> bool:
         return bool(self.lost) or self.moved > 0
@@ -154,7 +157,8 @@ def measure(
     GeometryError
         If the format cannot hold the geometry at all.
     """
-    lost = contents(geometry) - declared.holds
+    present = contents(geometry)
+    lost = present - declared.holds
     with TemporaryDirectory(prefix="geomlib-") as folder, quiet():
         trial = Path(folder) / path.name
         try:
@@ -167,7 +171,7 @@ def measure(
                 problem.message, path=path, line=problem.line, key=problem.key
             ) from problem
     if back is None:
-        return LossReport(declared.format, None, None, _in_order(lost))
+        return LossReport(declared.format, None, None, *_sorted(present, lost))
     shift = _shifts(geometry, back, "hexagons" in lost)
     if shift is not None and declared.float32:
         # The tiles found from rounded pixels are better than the pixels that others read.
@@ -179,14 +183,18 @@ def measure(
         lost.add("layout of the data")
     if shift is None:
         # Other tiles than before: nothing says how far a pixel is from where it was.
-        return LossReport(declared.format, None, None, _in_order(lost))
+        return LossReport(declared.format, None, None, *_sorted(present, lost))
     worst = int(shift.argmax())
     tile = geometry.detector.tile_names[worst] if shift[worst] > ROUNDING else None
-    return LossReport(declared.format, float(shift[worst]), tile, _in_order(lost))
+    return LossReport(declared.format, float(shift[worst]), tile, *_sorted(present, lost))
 
 
-def _in_order(lost: set[Content]) -> tuple[Content, ...]:
-    return tuple(content for content in get_args(Content) if content in lost)
+def _sorted(
+    present: set[Content], lost: set[Content]
+) -> tuple[tuple[Content, ...], tuple[Content, ...]]:
+    """What is lost and what is kept, each in the usual order."""
+    usual = [content for content in get_args(Content) if content in present | lost]
+    return tuple(c for c in usual if c in lost), tuple(c for c in usual if c not in lost)
 
 
 def _shifts(geometry: Geometry, back: Geometry, without_hexagons: bool) -> FloatArray | None:

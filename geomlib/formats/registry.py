@@ -97,7 +97,7 @@ class Format:
         allow_loss: bool = False,
         **options: Any,
     ) -> LossReport:
-        """Write a geometry to a file of this format; see `write_geometry`."""
+        """Write a geometry to a file of this format; as `write_geometry`, but without warnings."""
         if self.writer is None:
             raise GeometryFileError(f"{self.name!r} files are read only, not written", path=path)
         self._check_options("write", path, options, self.write_option_names())
@@ -120,9 +120,6 @@ class Format:
         if not allow_loss:
             refuse(report, target)
         write(target)
-        if not allow_loss:
-            for message in report.messages():
-                warn(f"{target}: {message}")
         return report
 
     def write_option_names(self) -> set[str]:
@@ -278,7 +275,11 @@ def write_geometry(
         raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
     file = checks.path("path", path)
     fmt = _format_to_write(file) if format is None else format_named(format)
-    return fmt.write(geometry, file, allow_loss=checks.flag("allow_loss", allow_loss), **options)
+    report = fmt.write(geometry, file, allow_loss=checks.flag("allow_loss", allow_loss), **options)
+    if not allow_loss:
+        for message in report.messages():
+            warn(f"{file}: {message}")
+    return report
 
 
 def formats_of_suffix(suffix: str) -> list[Format]:
