@@ -387,7 +387,13 @@ def _load(place: str) -> Callable[..., object]:
 _HERE = "geomlib.formats"
 #: Files that say where tiles are, with a note on the layout of the data for geomlib.
 _TILES: frozenset[Content] = frozenset(
-    {"distance", "names of tiles", "wide border pixels", "layout of the data"}
+    {
+        "distance",
+        "name of the detector",
+        "names of tiles",
+        "wide border pixels",
+        "layout of the data",
+    }
 )
 _FLAT: frozenset[Content] = frozenset({"hexagons", "layout of the data"})
 
@@ -400,7 +406,7 @@ register(
         f"{_HERE}.crystfel.write:write_crystfel",
         text=True,
         # Hexagons are known again by their layout; what CrystFEL makes of them the writer says.
-        holds=EVERYTHING - {"wide border pixels"},
+        holds=EVERYTHING - {"name of the detector", "wide border pixels"},
         write_options=f"{_HERE}.crystfel.options:Options",
     )
 )

@@ -7,7 +7,12 @@ import h5py
 import pytest
 
 import geomlib
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import (
+    GeometryError,
+    GeometryFileError,
+    GeometryLossError,
+    GeometryWarning,
+)
 from geomlib.formats import registry
 from geomlib.formats.registry import Format, format_named, formats, register
 from tests.formats.crystfel.samples import SMALL
@@ -119,3 +124,41 @@ def test_finding_formats_imports_none_of_them():
         "assert not [m for m in late if m in sys.modules]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_other_packages_add_formats(monkeypatch, tmp_path):
+    (tmp_path / "their_formats.py").write_text(
+        "from pathlib import Path\n"
+        "from geomlib.formats.registry import Format\n"
+        "import geomlib\n"
+        "def recognise(path, first): return first.startswith(b'grid of ')\n"
+        "def read(path, *, detector=None):\n"
+        "    n = int(Path(path).read_text().split()[-1])\n"
+        "    return geomlib.detectors.generic([(0, 0)], (n, n), 1e-4, name='theirs')\n"
+        "def write(geometry, path): Path(path).write_text(f'grid of {geometry.data_shape[1]}')\n"
+        "place = 'their_formats:'\n"
+        "GRID = Format('grid', ('.grid',), place + 'recognise', place + 'read', place + 'write',\n"
+        "              text=True)\n"
+        "NOTHING = 3\n"
+    )
+    package = tmp_path / "their_formats-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: their-formats\nVersion: 1\n")
+    (package / "entry_points.txt").write_text(
+        "[geomlib.formats]\ngrid = their_formats:GRID\nbroken = their_formats:NOTHING\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_FORMATS", dict(registry._FORMATS))
+    registry._add_others.cache_clear()
+    (tmp_path / "a.grid").write_text("grid of 7")
+    broken = r"the format 'broken' \(their_formats:NOTHING\) is left out: expected a Format, .* int"
+    with pytest.warns(GeometryWarning, match=broken):
+        geom = geomlib.read_geometry(tmp_path / "a.grid")
+    assert geom.data_shape == (1, 7, 7)
+    report = geomlib.write_geometry(geom, tmp_path / "b.grid")
+    assert (tmp_path / "b.grid").read_text() == "grid of 7"
+    assert not report
+    with pytest.raises(GeometryLossError, match=r"up to 1e\+06 µm away \(p0a0\)"):
+        geomlib.write_geometry(geom.offset((0, 0, 1)), tmp_path / "b.grid")
+    assert format_named("grid").text
+    registry._add_others.cache_clear()
