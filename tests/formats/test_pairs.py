@@ -152,7 +152,7 @@ def test_what_is_declared_is_held(format, tmp_path):
     name = "LPD-1M" if format == "euxfel" else "AGIPD-1M"
     geom = held_geometry(name, "euxfel").replace(
         bad_regions=[
-            BadRegion("bad_block", tile=17, ss=(3, 9), fs=(100, 121)),
+            BadRegion("bad_block", tile=17, ss=(70, 76), fs=(100, 121)),
             BadRegion("bad_place", x=(-0.02, 0.01), y=(0.03, 0.05)),
         ],
         no_index=[3, 70],
@@ -169,7 +169,6 @@ def test_what_is_declared_is_held(format, tmp_path):
         "distance": ("distance",),
         "photon energy": ("photon_energy",),
         "no_index flags": ("no_index",),
-        "groups": ("groups",),
         "data and mask paths": ("data_path", "mask_path"),
         "motor positions": ("motor_positions",),
     }
@@ -178,6 +177,8 @@ def test_what_is_declared_is_held(format, tmp_path):
             same = np.array_equal(getattr(back, attribute), getattr(geom, attribute))
             known = geom.motor_positions is not None or attribute != "motor_positions"
             assert same == (content in format_named(format).holds or not known)
+    kept = (back.groups or {}).get("mine") == (1, 2, 77)
+    assert kept == ("groups" in format_named(format).holds)
     same = np.array_equal(back.bad_pixels(), geom.bad_pixels())
     assert same == ("bad pixels" in format_named(format).holds)
 
