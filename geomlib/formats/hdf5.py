@@ -109,7 +109,11 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def numbers(
-    parent: h5py.Group, name: str, shape: tuple[int | None, ...] | None = None
+    parent: h5py.Group,
+    name: str,
+    shape: tuple[int | None, ...] | None = None,
+    *,
+    largest: int = MAX_SIZE,
 ) -> npt.NDArray[np.float64]:
     """Read a dataset of finite numbers.
 
@@ -121,13 +125,15 @@ def numbers(
         Its name.
     shape : tuple, optional
         What it has to be; None for a length that does not matter.
+    largest : int
+        Most numbers that it may claim to have.
 
     Raises
     ------
     GeometryFileError
-        If it is missing, not made of numbers, of another shape, or larger than `MAX_SIZE`.
+        If it is missing, not made of numbers, of another shape, or larger.
     """
-    data = dataset(parent, name, shape)
+    data = dataset(parent, name, shape, largest=largest)
     values = np.asarray(data[()], dtype=np.float64)
     if not np.isfinite(values).all():
         raise error(parent, name, "expected finite numbers, found NaN or infinity")
@@ -135,7 +141,11 @@ def numbers(
 
 
 def dataset(
-    parent: h5py.Group, name: str, shape: tuple[int | None, ...] | None = None
+    parent: h5py.Group,
+    name: str,
+    shape: tuple[int | None, ...] | None = None,
+    *,
+    largest: int = MAX_SIZE,
 ) -> h5py.Dataset:
     """Open a dataset of numbers that may be read; otherwise as `numbers`."""
     import h5py
@@ -150,9 +160,9 @@ def dataset(
         raise error(parent, name, f"expected shape {expected}, found {data.shape}")
     if data.is_virtual or data.external:
         raise error(parent, name, "the numbers lie in another file; expected them in this one")
-    largest = max(data.size, int(np.prod(data.chunks or (1,), dtype=np.int64)))
-    if largest > MAX_SIZE:
-        raise error(parent, name, f"claims {largest:.2g} numbers, more than {MAX_SIZE:.2g}")
+    claimed = max(data.size, int(np.prod(data.chunks or (1,), dtype=np.int64)))
+    if claimed > largest:
+        raise error(parent, name, f"claims {claimed:.2g} numbers, more than {largest:.2g}")
     return data
 
 

@@ -47,6 +47,8 @@ class StoredTiles(NamedTuple):
         Outer corner of the first pixel and steps of one pixel, metres.
     module : int, optional
         Where all tiles lie in one slab: the index of the module that it is in the data.
+    slab : (int, int), optional
+        Rows and columns of a slab, where the file says; else nothing is known but its tiles.
     """
 
     names: tuple[str, ...]
@@ -57,6 +59,7 @@ class StoredTiles(NamedTuple):
     ss: FloatArray
     fs: FloatArray
     module: int | None = None
+    slab: tuple[int, int] | None = None
 
     @property
     def sizes(self) -> IntArray:
@@ -192,7 +195,7 @@ def _match_family(stored: StoredTiles, family: _Family) -> Recognised | None:
     if last >= MAX_MODULES:
         return None
     whole = family.build(last + 1, stored.has_axis)
-    if whole is None:
+    if whole is None or (stored.has_axis and stored.slab not in (None, whole.data_shape[1:])):
         return None
     tiles = _match(stored, whole, rectangles)
     if tiles is not None:

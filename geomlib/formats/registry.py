@@ -448,3 +448,37 @@ register(
         float32=True,
     )
 )
+register(
+    Format(
+        "psana",
+        (".data",),
+        f"{_HERE}.psana:is_psana",
+        f"{_HERE}.psana:read_psana",
+        f"{_HERE}.psana:write_psana",
+        text=True,
+        holds=_TILES,
+    )
+)
+register(
+    Format(
+        "cxi",
+        (".cxi",),
+        f"{_HERE}.cxi:is_cxi",
+        f"{_HERE}.cxi:read_cxi",
+        f"{_HERE}.cxi:write_cxi",
+        text=False,
+        holds=_TILES | {"photon energy", "bad pixels"},
+    )
+)
+register(
+    Format(
+        "dragonfly",
+        (".h5",),
+        f"{_HERE}.dragonfly:is_dragonfly",
+        None,
+        f"{_HERE}.dragonfly:write_dragonfly",
+        text=False,
+        holds=frozenset({"distance", "bad pixels", "no_index flags", "hexagons"}),
+        suffix_decides=False,
+    )
+)

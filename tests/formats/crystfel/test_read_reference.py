@@ -12,8 +12,8 @@ from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.members import group_members
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import read_crystfel
-from geomlib.formats.crystfel.stored import recognise_panels
 from geomlib.formats.crystfel.regions import file_regions
+from geomlib.formats.crystfel.stored import recognise_panels
 from geomlib.geometry import Geometry
 from tests.formats.crystfel.samples import FOLDER, REAL_FILES, reference
 from tests.shared import needs_shared_data
