@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from geomlib.assembly.masks import dismantle_mask
     from geomlib.assembly.saved import load_plan, save_plan
     from geomlib.assembly.split import SplitPlan, check_plan, split_plan
+    from geomlib.checking import check_geometry
     from geomlib.compile_ahead import warmup
     from geomlib.data import FrameStack, open_frames
     from geomlib.detector import Detector
@@ -48,6 +49,7 @@ _HOME = {
     "SplitPlan": "geomlib.assembly.split",
     "StackIntegrator": "geomlib.integration.stack",
     "assemble_data": "geomlib.assembly",
+    "check_geometry": "geomlib.checking",
     "check_plan": "geomlib.assembly.split",
     "dismantle_image": "geomlib.assembly",
     "dismantle_mask": "geomlib.assembly.masks",
@@ -72,7 +74,8 @@ _HOME = {
 
 # Subpackages that load when they are named, without an import of their own.
 _SUBPACKAGES = (
-    "assembly", "data", "detectors", "errors", "formats", "integration", "plotting", "simulate",
+    "assembly", "checking", "data", "detectors", "errors", "formats", "integration", "plotting",
+    "simulate",
 )  # fmt: skip
 
 __all__ = [
@@ -89,6 +92,7 @@ __all__ = [
     "StackIntegrator",
     "__version__",
     "assemble_data",
+    "check_geometry",
     "check_plan",
     "detectors",
     "dismantle_image",

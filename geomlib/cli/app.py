@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from geomlib._version import __version__
-from geomlib.cli import assemble, convert, demo, info, inspect, integrate, warmup
+from geomlib.cli import assemble, check, convert, demo, info, inspect, integrate, warmup
 from geomlib.cli.console import error, show_warning
 from geomlib.errors import GeometryError, GeometryWarning
 
@@ -31,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(info.info)
+app.command()(check.check)
 app.command()(inspect.inspect)
 app.command()(assemble.assemble)
 app.command()(integrate.integrate)
@@ -58,6 +59,8 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code: 0, or 2 after an error.
+
+    `geomlib check` leaves with 1 where it finds something.
 
     A batch system's SIGTERM ends it with 143, without half-written files.
 

@@ -12,6 +12,9 @@ from geomlib.detectors import EXAMPLE_NAMES, agipd_1m, dssc_1m, jungfrau, lpd_1m
 from geomlib.errors import GeometryError, GeometryWarning
 
 AGIPD_QUADS = np.array([(-525, 625), (-550, -10), (520, -160), (542.5, 475)])
+#: The directions in which the quadrants of AGIPD-1M open.
+OUTWARDS = np.array([(-1, 1), (-1, -1), (1, -1), (1, 1)])
+UP, BEHIND = np.array([0, 0.3, 0]), np.array([0, 0, 0.5])
 LPD_QUADS = np.array([(11.4, 299), (-11.5, 8), (254.5, -16), (278.5, 275)])
 DSSC_QUADS = np.array([(-130, 5), (-130, -125), (5, -125), (5, 5)])
 
@@ -52,7 +55,7 @@ def test_other_arrangements_are_clean():
         jungfrau([(0, 0), (1100, 30)], [(-1, -1), (1, 1)]),
         detectors.lpd_mini([(0, 0), (200, 80), (-160, 7)], [0, 77, -90]),
         agipd_1m(AGIPD_QUADS, asic_gap=2.5, panel_gap=27),
-        agipd_1m(AGIPD_QUADS + [(-60, 60), (-60, -60), (60, -60), (60, 60)]),
+        agipd_1m(AGIPD_QUADS + 60 * OUTWARDS),
     ):
         assert check_geometry(geometry).is_clean
 
@@ -93,7 +96,7 @@ def test_steps_that_are_no_pixel():
 def test_skewed_steps(degrees, severity):
     slope = np.tan(np.radians(degrees))
     geometry = tiles_changed(
-        example("JUNGFRAU-500K"), [2], tile_ss=lambda s: s + [slope * 75e-6, 0, 0]
+        example("JUNGFRAU-500K"), [2], tile_ss=lambda s: s + np.array([slope * 75e-6, 0, 0])
     )
     skewed = [f for f in check_geometry(geometry) if f.code == "skewed-steps"]
     assert [(f.severity, f.tiles) for f in skewed] == [(severity, ("p0a2",))]
@@ -114,13 +117,20 @@ def test_overlapping_tiles():
     assert "p0a2 and p0a3 by 38 pixels" in overlap.message  # 40 less the gap of 2
 
 
+def test_tiles_that_stand_behind_each_other():
+    geometry = detectors.generic([(0, 0, 0), (0.003, 0, 0.02)], (100, 100), 100e-6)
+    (overlap,) = [f for f in check_geometry(geometry) if f.code == "overlapping-tiles"]
+    assert overlap.severity == "note"
+    assert "by 70 pixels: one stands behind the other" in overlap.message
+
+
 def test_a_tile_far_away():
-    geometry = tiles_changed(example("AGIPD-1M"), [77], tile_corners=lambda c: c + [0, 0.3, 0])
+    geometry = tiles_changed(example("AGIPD-1M"), [77], tile_corners=lambda c: c + UP)
     wrong = found(geometry)
     assert wrong["far-tiles"] == ("p9a5",)
     assert wrong["tile-gap"] == ("p9a5",)
     # Along the beam too: a coffset in millimetres.
-    behind = tiles_changed(example("AGIPD-1M"), [77], tile_corners=lambda c: c + [0, 0, 0.5])
+    behind = tiles_changed(example("AGIPD-1M"), [77], tile_corners=lambda c: c + BEHIND)
     assert found(behind) == {"far-tiles": ("p9a5",)}
 
 
@@ -224,7 +234,7 @@ def test_quadrants_out_of_order():
 
 def test_unusual_gaps():
     assert set(found(agipd_1m(AGIPD_QUADS, asic_gap=10))) >= {"tile-gap"}
-    opened = AGIPD_QUADS + [(-300, 300), (-300, -300), (300, -300), (300, 300)]
+    opened = AGIPD_QUADS + 300 * OUTWARDS
     assert "module-gap" in found(agipd_1m(opened, panel_gap=80))
     assert "tile-gap" in found(detectors.epix10k(asic_gap=30))
     assert "overlapping-tiles" in found(agipd_1m(AGIPD_QUADS, asic_gap=-20))
@@ -314,9 +324,9 @@ def square(x, y, size=1.0, angle=0.0):
     ],
 )
 def test_penetration(other, depth):
-    first = square(0, 0)[np.newaxis]
-    assert penetration(first, other[np.newaxis]) == pytest.approx([depth], abs=1e-12)
-    assert penetration(other[np.newaxis], first) == pytest.approx([depth], abs=1e-12)
+    outlines = np.stack([square(0, 0), other])
+    found = penetration(outlines, np.array([(0, 1), (1, 0)]))
+    assert found == pytest.approx([depth, depth], abs=1e-12)
 
 
 def test_close_pairs_are_all_pairs_of_overlapping_boxes():

@@ -125,11 +125,16 @@ def _findings(view: PanelView, *, parsed: bool = False) -> Iterator[_Finding]:
         return
     for finding in _findings_as_read(view, parsed):
         yield finding._replace(versions=tuple(v for v in finding.versions if v != "0.9.1"))
-    # CrystFEL 0.9.1 does not see assignments without spaces: make them comments, at their place.
-    seen = _UNSPACED.sub(r"\1;", view.document.text)
-    for finding in _findings_as_read(PanelView(Document(seen, view.document.path)), False):
+    for finding in _findings_as_read(PanelView(spaced_lines(view.document)), False):
         if "0.9.1" in finding.versions:
             yield finding._replace(assignment=None, versions=("0.9.1",))
+
+
+def spaced_lines(document: Document) -> Document:
+    """Return what CrystFEL 0.9.1 sees: lines without spaces around ``=`` become comments."""
+    if _is_spaced(document):
+        return document
+    return Document(_UNSPACED.sub(r"\1;", document.text), document.path)
 
 
 def _is_spaced(document: Document) -> bool:
@@ -467,4 +472,11 @@ def _group(
     known.add(name)
 
 
-__all__ = ["VERSIONS", "Reason", "Version", "rejection_summary", "rejections"]
+__all__ = [
+    "VERSIONS",
+    "Reason",
+    "Version",
+    "rejection_summary",
+    "rejections",
+    "spaced_lines",
+]

@@ -1,0 +1,105 @@
+"""`check_geometry`: all checks of a geometry or a geometry file."""
+
+from __future__ import annotations
+
+import warnings
+from os import PathLike
+from typing import Any
+
+from geomlib import checks
+from geomlib.checking.arrangement import check_arrangement
+from geomlib.checking.crystfel import check_text, located, misreadings, with_panel_names
+from geomlib.checking.experiment import check_experiment, check_presence
+from geomlib.checking.findings import Finding, Report, by_gravity
+from geomlib.checking.mend import read_document
+from geomlib.checking.quadrants import check_quadrants
+from geomlib.checking.readers import readings
+from geomlib.checking.tiles import check_tiles
+from geomlib.detector import Detector
+from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.formats.crystfel.document import Document
+from geomlib.formats.crystfel.panels import PanelView
+from geomlib.formats.crystfel.read import geometry_of
+from geomlib.formats.registry import format_named, format_of, read_geometry
+from geomlib.geometry import Geometry
+
+#: What quadrants in the wrong unit bring about.
+_FOLLOW_FROM_QUADRANTS = ("overlapping-tiles", "far-tiles", "quadrant-order", "far-from-beam")
+
+
+def check_geometry(
+    geometry: Geometry | str | PathLike[str],
+    *,
+    format: str | None = None,
+    detector: Detector | str | None = None,
+    **options: Any,
+) -> Report:
+    """Look for what is likely to be wrong in a geometry or a geometry file.
+
+    Parameters
+    ----------
+    geometry : Geometry, str or path-like
+        The geometry, or a file in any format that `read_geometry` reads. Of a ``.geom`` file the
+        text is checked as well, and what other programs make of it.
+    format : str, optional
+        Of a file: the name of its format, if it is not to be recognised.
+    detector : Detector or str, optional
+        Of a file: the detector that it describes, if it is not to be recognised.
+    **options
+        Of a file: options of the format's reader.
+
+    Returns
+    -------
+    Report
+        Findings, errors first; `Report.is_clean` if there is no error and no warning.
+
+    Raises
+    ------
+    GeometryFileError
+        If the file cannot be read.
+    GeometryError
+        If the geometry is neither a `Geometry` nor a path, or an option is wrong.
+
+    Examples
+    --------
+    >>> import geomlib
+    >>> geom = geomlib.example_geometry("AGIPD-1M")
+    >>> [finding.code for finding in geomlib.check_geometry(geom.replace(distance=200.0))]
+    ['distance', 'no-energy']
+    """
+    if isinstance(geometry, Geometry):
+        if format is not None or detector is not None or options:
+            raise GeometryError("format, detector and options are for files, not for a Geometry")
+        return Report(None, _sorted(geometry, list(check_presence(geometry))))
+    path = checks.path("geometry", geometry)
+    chosen = format_of(path) if format is None else format_named(format)
+    if chosen.name == "crystfel" and not options:
+        return check_document(read_document(path), detector)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", GeometryWarning)
+        found = read_geometry(path, format=chosen.name, detector=detector, **options)
+    doubts = [
+        Finding("warning", "doubtful", str(warning.message).removeprefix(f"{path}: "))
+        for warning in caught
+        if issubclass(warning.category, GeometryWarning)
+    ]
+    return Report(str(path), _sorted(found, [*doubts, *check_presence(found)]))
+
+
+def check_document(document: Document, detector: Detector | str | None = None) -> Report:
+    """Check the text of a ``.geom`` file; otherwise as `check_geometry`."""
+    view = PanelView(document)
+    geometry = geometry_of(view, detector)
+    readers = readings(view, geometry)
+    text = [*check_text(view, geometry), *misreadings(readers)]
+    findings = _sorted(with_panel_names(view, geometry), text)
+    return Report(document.path, tuple(located(view, finding) for finding in findings), readers)
+
+
+def _sorted(geometry: Geometry, others: list[Finding]) -> tuple[Finding, ...]:
+    """Make the checks of a geometry, and sort them together with other findings."""
+    quadrants = list(check_quadrants(geometry))
+    found = [*check_tiles(geometry), *check_arrangement(geometry), *check_experiment(geometry)]
+    if quadrants:
+        found = [finding for finding in found if finding.code not in _FOLLOW_FROM_QUADRANTS]
+    return by_gravity([*quadrants, *found, *others])

@@ -1,0 +1,182 @@
+"""``geomlib check``: what is likely to be wrong in a geometry file, and safe mends of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from geomlib.cli.console import one_line, stdout
+from geomlib.cli.options import Invert, QuadPositions, parse_quad_positions, read_geometry_file
+from geomlib.errors import GeometryError, GeometryFileError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from geomlib.checking import Finding, Reading, Report
+
+_COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="A geometry file.", show_default=False)],
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Make the safe mends of a .geom file, and show them.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what --fix would change, and change nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    detector: Annotated[
+        str | None, typer.Option(help="The detector that it describes, if not recognised.")
+    ] = None,
+    quad_positions: QuadPositions = None,
+    invert: Invert = False,
+) -> None:
+    """Look for mistakes in a geometry file; for .geom, also what other programs make of it.
+
+    The exit code is 0 if the file is clean (notes do not count), 1 if there are errors or
+    warnings, 2 if it cannot be read.
+
+    Example: geomlib check agipd.geom --diff
+    """
+    changes: tuple[str, ...] = ()
+    try:
+        changes, change = _mended(file, detector, fix, diff)
+        report = _report(file, detector, quad_positions, invert)
+    except GeometryError as problem:
+        if as_json:
+            _print_json(_as_dict(file, problem, changes))
+        if changes and isinstance(problem, GeometryFileError):
+            message = f"{problem.message} (--fix mends that: {'; '.join(changes)})"
+            raise GeometryFileError(
+                message, path=problem.path, line=problem.line, key=problem.key
+            ) from problem
+        raise
+    if as_json:
+        mends = {"changes": list(changes), "diff": change, "written": fix and bool(changes)}
+        _print_json({**report.as_dict(), "mends": mends})
+    else:
+        _print(report, file)
+        _print_mends(changes, change, fix)
+    raise typer.Exit(0 if report.is_clean else 1)
+
+
+def _mended(file: Path, detector: str | None, fix: bool, diff: bool) -> tuple[tuple[str, ...], str]:
+    """Safe mends of a .geom file, written if that is asked for, and what they change."""
+    from geomlib.checking.mend import mend, read_document, unified_diff, write_mended
+    from geomlib.formats.registry import format_of
+
+    if format_of(file).name != "crystfel":
+        if fix or diff:
+            raise GeometryFileError("only .geom files can be mended (--fix, --diff)", path=file)
+        return (), ""
+    document = read_document(file)
+    try:
+        mended = mend(document, detector)
+    except GeometryFileError:
+        return (), ""  # it cannot be read: the check says so
+    if fix:
+        write_mended(mended, file)
+    return mended.changes, unified_diff(document, mended.document) if fix or diff else ""
+
+
+def _report(file: Path, detector: str | None, quad_positions: str | None, invert: bool) -> Report:
+    from geomlib.checking import check_geometry
+
+    options: dict[str, Any] = {"invert": True} if invert else {}
+    if quad_positions is not None:
+        options["quad_positions"] = parse_quad_positions(quad_positions)
+    try:
+        return check_geometry(file, detector=detector, **options)
+    except GeometryFileError as problem:
+        if "quad_positions" in problem.message and quad_positions is None:
+            read_geometry_file(file)  # says which option is missing
+        raise
+
+
+# -- What is printed ----------------------------------------------------------------------
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    # ASCII: every terminal and file takes it.
+    typer.echo(json.dumps(content, indent=2))
+
+
+def _as_dict(file: Path, problem: GeometryError, changes: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a file that cannot be read has for a report."""
+    where = {name: getattr(problem, name, None) for name in ("line", "key")}
+    message = getattr(problem, "message", str(problem))
+    unreadable = {"message": message, **where}
+    mends = {"changes": list(changes), "diff": "", "written": False}
+    return {"file": str(file), "clean": False, "unreadable": unreadable, "mends": mends}
+
+
+def _print(report: Report, file: Path) -> None:
+    from rich.text import Text
+
+    console = stdout()
+    for finding in report:
+        _print_finding(console, finding, file)
+    if not report.findings:
+        console.print(Text(f"{file}: nothing found", "green"), soft_wrap=True)
+    if report.readers:
+        _print_readers(console, report.readers)
+
+
+def _print_finding(console: Console, finding: Finding, file: Path) -> None:
+    """Print a finding as compilers do: file, line, severity, message; then how to mend it."""
+    from rich.text import Text
+
+    from geomlib.checking.findings import listed
+
+    line = "" if finding.line is None else f":{finding.line}"
+    about = listed(finding.tiles) or finding.key
+    said = f"{f'[{about}] ' if about else ''}{finding.message}"
+    text = Text(f"{one_line(f'{file}{line}:')} ")
+    text.append(finding.severity, _COLOURS[finding.severity])
+    text.append(f": {one_line(said)}")
+    text.append(f" ({finding.code})", "dim")
+    console.print(text, soft_wrap=True)
+    if finding.mend:
+        console.print(Text(f"    mend: {one_line(finding.mend)}"), soft_wrap=True)
+
+
+def _print_readers(console: Console, readers: tuple[Reading, ...]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("reader", no_wrap=True)
+    table.add_column("reads it", no_wrap=True)
+    table.add_column("why not, or what it takes otherwise without a word", overflow="fold")
+    for reading in readers:
+        remarks = "; ".join(map(one_line, reading.wrong or reading.reasons))
+        colour = "green" if reading.accepts else "red"
+        if reading.wrong_positions:
+            colour = "yellow"
+        said = Text("yes" if reading.accepts else "no", colour)
+        table.add_row(reading.reader, said, Text(remarks))
+    console.print()
+    console.print(table)
+
+
+def _print_mends(changes: tuple[str, ...], change: str, fix: bool) -> None:
+    from rich.text import Text
+
+    console = stdout()
+    if not changes:
+        return
+    what = "mended" if fix else "can be mended safely"
+    hint = "" if fix else " (--diff shows it, --fix does it)"
+    console.print()
+    console.print(Text(f"{what}{hint}:"), soft_wrap=True)
+    for message in changes:
+        console.print(Text(f"  {message}"), soft_wrap=True)
+    for line in change.split("\n") if change else ():
+        colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
+        visible = line.replace("\t", "    ").encode("utf-8", "backslashreplace").decode()
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in visible)
+        console.print(Text(shown, colour), soft_wrap=True)
