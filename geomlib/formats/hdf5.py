@@ -236,3 +236,11 @@ def new_group(parent: h5py.Group, name: str, nx_class: str | None = None) -> h5p
     if nx_class is not None:
         made.attrs["NX_class"] = nx_class
     return made
+
+
+def fixed(text: str) -> np.bytes_:
+    """Return a text of fixed length for a dataset or attribute.
+
+    A damaged file with texts of variable length can keep the HDF5 library busy for ever.
+    """
+    return np.bytes_(text.encode())

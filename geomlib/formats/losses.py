@@ -174,6 +174,13 @@ def measure(
             ) from problem
     if back is None:
         return LossReport(declared.format, None, None, *_sorted(present, lost))
+    # Some kinds of files of a format hold these, others do not.
+    beam: dict[Content, str] = {"distance": "distance", "photon energy": "photon_energy"}
+    for content, attribute in beam.items():
+        if getattr(back, attribute) is None and content in present:
+            lost.add(content)
+        elif getattr(back, attribute) == getattr(geometry, attribute):
+            lost.discard(content)
     shift = _shifts(geometry, back, "hexagons" in lost)
     if shift is not None and declared.float32:
         # The tiles found from rounded pixels are better than the pixels that others read.
@@ -194,7 +201,7 @@ def measure(
 def _sorted(
     present: set[Content], lost: set[Content]
 ) -> tuple[tuple[Content, ...], tuple[Content, ...]]:
-    """What is lost and what is kept, each in the usual order."""
+    """Return what is lost and what is kept, each in the usual order."""
     usual = [content for content in get_args(Content) if content in present | lost]
     return tuple(c for c in usual if c in lost), tuple(c for c in usual if c not in lost)
 

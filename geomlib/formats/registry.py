@@ -337,9 +337,11 @@ def _recognise(path: Path, first: bytes) -> Format:
         for fmt in known():
             if fmt.recognises(path, first):
                 return fmt
-    for fmt in formats():
-        if path.suffix.lower() in fmt.suffixes and fmt.text and _is_text(first):
-            return fmt
+    suffix = path.suffix.lower()
+    likely = [fmt for fmt in formats() if suffix in fmt.suffixes and fmt.text]
+    if len(likely) == 1 and _is_text(first):
+        # Its reader says better than we what is wrong with the file.
+        return likely[0]
     if first.startswith(hdf5.SIGNATURE):
         with hdf5.opened(path):
             # A damaged file is known by no key; that it is damaged is said here.
@@ -480,5 +482,31 @@ register(
         text=False,
         holds=frozenset({"distance", "bad pixels", "no_index flags", "hexagons"}),
         suffix_decides=False,
+    )
+)
+register(
+    Format(
+        "pixelmap",
+        (".h5", ".hdf5"),
+        f"{_HERE}.pixel_map_file:recognise_pixel_map",
+        f"{_HERE}.pixel_map:read_pixel_map",
+        f"{_HERE}.pixel_map_write:write_pixel_map",
+        text=False,
+        holds=_TILES | {"photon energy", "hexagons"},
+        suffix_decides=False,
+        float32=True,
+    )
+)
+register(
+    Format(
+        "quadrants",
+        (".csv", ".json", ".yaml", ".yml", ".txt"),
+        f"{_HERE}.quadrants:recognise_quadrants",
+        f"{_HERE}.quadrants:read_quadrants",
+        f"{_HERE}.quadrants:write_quadrants",
+        text=True,
+        holds=_FLAT,
+        suffix_decides=False,
+        needs_detector=True,
     )
 )

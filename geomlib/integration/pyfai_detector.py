@@ -289,7 +289,7 @@ def _write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
         if detector.sensor.thickness:
             group["sensor_thickness"] = detector.sensor.thickness
             group["sensor_thickness"].attrs["unit"] = "m"
-    group[LAYOUT_KEY] = layout_text(detector.geometry.detector)
+    group[LAYOUT_KEY] = hdf5.fixed(layout_text(detector.geometry.detector))
 
 
 def _packed(group: h5py.Group, name: str, values: NDArray) -> h5py.Dataset:
