@@ -8,7 +8,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := geomlib tests benchmarks geometries docs
 BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel
 
-.PHONY: demo test test-slow test-nojit check lint types format bench bench-full geometries pictures clean
+.PHONY: demo test test-slow test-clients test-nojit check lint types format bench bench-full geometries pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,11 @@ test: $(DEV_STAMP)
 # What compiles many more versions of the loops: before a release, or a change of the kernels.
 test-slow: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+
+# Programs that read what geomlib writes; their Debian packages are installed where they are missing.
+test-clients: $(DEV_STAMP)
+	sh tests/clients/install.sh
+	$(BIN)/python -m pytest -m clients tests/clients -rA
 
 test-nojit: $(DEV_STAMP)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit'

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from geomlib.detector import Detector
+from geomlib.detector import Detector, Motors, Quadrants
 from geomlib.errors import GeometryError, GeometryFileError, warn
 from geomlib.formats.recognise import Recognised, StoredTiles, detectors_named, recognise
 from geomlib.geometry import Geometry
@@ -25,23 +25,30 @@ MARK = "geomlib-layout"
 LAYOUT_KEY = "geomlib_layout"
 
 
+#: What else there is to know of a detector that geomlib does not know by name.
+_FACTS = ("quadrants", "motors", "first_module_label", "calibration_rows", "cut_out")
+
+
 def layout_text(detector: Detector) -> str:
     """Return the layout of a detector as one line of JSON: its name, where that says all.
 
-    Quadrants, motors and hexagons of a detector that geomlib does not know by name are left out.
+    Hexagons of a detector that geomlib does not know by name are left out: what the file says of
+    its tiles decides.
     """
     if _known(detector.name) == detector:
         return json.dumps({"detector": detector.name})
     assert detector.wide_edges is not None
-    said = {
+    said: dict[str, Any] = {
         "detector": detector.name,
         "data_shape": detector.data_shape,
         "pixel_size": detector.pixel_size,
         "module_names": detector.module_names,
         "tile_names": detector.tile_names,
         "tile_bounds": detector.tile_bounds.tolist(),
-        "wide_edges": detector.wide_edges.tolist() if detector.wide_edges.any() else None,
     }
+    if detector.wide_edges.any():
+        said["wide_edges"] = detector.wide_edges.tolist()
+    said |= {name: getattr(detector, name) for name in _FACTS if getattr(detector, name)}
     return json.dumps(said, ensure_ascii=False)
 
 
@@ -160,14 +167,18 @@ def _from_layout(stored: StoredTiles, layout: str) -> Recognised | None:
 
 
 def _described(said: dict[str, Any]) -> Detector:
+    facts = {name: said[name] for name in ("wide_edges", *_FACTS) if name in said}
+    for name, kind in (("quadrants", Quadrants), ("motors", Motors)):
+        if name in facts:
+            facts[name] = kind(*facts[name])
     return Detector(
         said["detector"],
         said["data_shape"],
         said["tile_bounds"],
         said["pixel_size"],
-        wide_edges=said["wide_edges"],
         module_names=said["module_names"],
         tile_names=said["tile_names"],
+        **facts,
     )
 
 

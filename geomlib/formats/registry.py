@@ -452,6 +452,28 @@ register(
 )
 register(
     Format(
+        "nxmx",
+        (".nxs",),
+        f"{_HERE}.nxmx:is_nxmx",
+        f"{_HERE}.nxmx:read_nxmx",
+        f"{_HERE}.nxmx_write:write_nxmx",
+        text=False,
+        holds=_TILES | {"photon energy", "bad pixels"},
+    )
+)
+register(
+    Format(
+        "dials",
+        (".expt",),
+        f"{_HERE}.dials:is_dials",
+        f"{_HERE}.dials:read_dials",
+        f"{_HERE}.dials_write:write_dials",
+        text=True,
+        holds=_TILES | {"photon energy", "bad pixels"},
+    )
+)
+register(
+    Format(
         "psana",
         (".data",),
         f"{_HERE}.psana:is_psana",

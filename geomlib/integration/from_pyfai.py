@@ -26,7 +26,7 @@ from geomlib.detectors.known_layouts import slab_name
 from geomlib.detectors.lpd import lpd_mini_detector
 from geomlib.errors import GeometryError, warn
 from geomlib.geometry import Geometry
-from geomlib.metadata import BadRegion
+from geomlib.regions import regions_of_mask
 
 NDArray = npt.NDArray[Any]
 #: A coordinate in float32 is off by up to its size times this: half a unit in the last place.
@@ -129,7 +129,7 @@ def from_pyfai_detector(
     pieces, fits = _find_tiles(corners, mask)
     described, order = _describe(detector, corners, pieces, fits, name)
     corner, ss, fs = np.array(fits)[order].swapaxes(0, 1)
-    return Geometry(described, corner, ss, fs, bad_regions=_bad_regions(described, mask))
+    return Geometry(described, corner, ss, fs, bad_regions=regions_of_mask(described, mask))
 
 
 # -- What pyFAI says --------------------------------------------------------------------
@@ -156,7 +156,7 @@ def _own_geometry(detector: Any) -> Geometry:
         return geometry
     kept = () if (bad & ~mask).any() else geometry.bad_regions
     new = mask & ~bad if kept else mask
-    return geometry.replace(bad_regions=(*kept, *_bad_regions(geometry.detector, new)))
+    return geometry.replace(bad_regions=(*kept, *regions_of_mask(geometry.detector, new)))
 
 
 def _pixel_corners(detector: Any) -> NDArray:
@@ -450,7 +450,7 @@ def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry
             )
         vectors.append((middle - 0.5 * ((ss1 - ss0) * ss + (fs1 - fs0) * fs), ss, fs))
     corner, ss, fs = np.array(vectors).swapaxes(0, 1)
-    return Geometry(layout, corner, ss, fs, bad_regions=_bad_regions(layout, mask))
+    return Geometry(layout, corner, ss, fs, bad_regions=regions_of_mask(layout, mask))
 
 
 # -- Which detector it is ---------------------------------------------------------------
@@ -516,28 +516,3 @@ def _reach(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[float]:
         place = float(np.median(((edges[side] - vectors[0]) @ to_steps)[:, axis]))
         reach[side] = place - piece.size[axis] if high else -place
     return reach
-
-
-def _bad_regions(detector: Detector, mask: BoolArray) -> tuple[BadRegion, ...]:
-    """Cut a mask into blocks of equal runs, each in one tile."""
-    tiles = tile_map(detector)
-    _, n_ss, n_fs = detector.data_shape
-    label = np.where(mask.reshape(tiles.shape), tiles, -1).reshape(-1, n_fs)
-    if label.max() < 0:
-        return ()
-    flat = np.pad(label, ((0, 0), (0, 1)), constant_values=-1).reshape(-1)  # runs end in their row
-    begin = np.flatnonzero(np.diff(flat, prepend=-1))
-    length = np.diff(begin, append=flat.size)
-    begin, length = begin[flat[begin] >= 0], length[flat[begin] >= 0]
-    row, first = np.divmod(begin, n_fs + 1)
-    # The same run in the rows of a tile, one after the other.
-    runs = np.stack([flat[begin], first, first + length, row])
-    runs = runs[:, np.lexsort(runs[::-1])]
-    new = (np.diff(runs, axis=1) != [[0], [0], [0], [1]]).any(axis=0)
-    heads, tails = runs[:, np.append(True, new)], runs[3, np.append(new, True)]
-    return tuple(
-        BadRegion(f"bad_mask{i}", tile, (row % n_ss, last_row % n_ss + 1), (first, last))
-        for i, ((tile, first, last, row), last_row) in enumerate(
-            zip(heads.T.tolist(), tails.tolist(), strict=True)
-        )
-    )
