@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from geomlib.detector import Detector
     from geomlib.detectors import example_geometry
     from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
-    from geomlib.formats import read_geometry, write_geometry
+    from geomlib.formats import GeometryLossError, LossReport, read_geometry, write_geometry
     from geomlib.formats.crystfel import to_cfelpyutils
     from geomlib.geometry import Geometry
     from geomlib.integration.adapter import to_pyfai_detector, to_pyfai_integrator
@@ -44,7 +44,9 @@ _HOME = {
     "Geometry": "geomlib.geometry",
     "GeometryError": "geomlib.errors",
     "GeometryFileError": "geomlib.errors",
+    "GeometryLossError": "geomlib.formats",
     "GeometryWarning": "geomlib.errors",
+    "LossReport": "geomlib.formats",
     "Pattern": "geomlib.integration.pattern",
     "SplitPlan": "geomlib.assembly.split",
     "StackIntegrator": "geomlib.integration.stack",
@@ -86,7 +88,9 @@ __all__ = [
     "Geometry",
     "GeometryError",
     "GeometryFileError",
+    "GeometryLossError",
     "GeometryWarning",
+    "LossReport",
     "Pattern",
     "SplitPlan",
     "StackIntegrator",

@@ -8,10 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from os import PathLike, fspath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from geomlib.formats.losses import LossReport
 
 
 class GeometryError(ValueError):
@@ -63,25 +59,6 @@ def _rebuild_file_error(
     message: str, path: str | None, line: int | None, key: str | None
 ) -> GeometryFileError:
     return GeometryFileError(message, path=path, line=line, key=key)
-
-
-class GeometryLossError(GeometryError):
-    """A file was not written, since its format would move tiles; `allow_loss` would write it.
-
-    Parameters
-    ----------
-    message : str
-        What would be lost.
-    report : LossReport
-        The same for programs.
-    """
-
-    def __init__(self, message: str, report: LossReport) -> None:
-        self.report = report
-        super().__init__(message)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (str(self), self.report)
 
 
 def system_error(problem: OSError, path: str | PathLike[str], verb: str) -> GeometryFileError:

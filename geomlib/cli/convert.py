@@ -17,11 +17,11 @@ from geomlib.cli.options import (
     check_folder,
     read_geometry_file,
 )
-from geomlib.errors import GeometryError, GeometryLossError
+from geomlib.errors import GeometryError
 
 if TYPE_CHECKING:
+    from geomlib.formats.format import Format
     from geomlib.formats.losses import LossReport
-    from geomlib.formats.registry import Format
     from geomlib.geometry import Geometry
 
 
@@ -84,6 +84,8 @@ def convert(
 
     Example: geomlib convert lpd.h5 lpd.geom --distance 0.2 --energy 9300 --adu-per-ev 0.001
     """
+    from geomlib.formats.losses import GeometryLossError
+
     if formats:
         _list_formats()
         return

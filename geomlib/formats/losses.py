@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from geomlib.detector import FloatArray, default_groups
-from geomlib.errors import GeometryFileError, GeometryLossError, quiet
+from geomlib.errors import GeometryError, GeometryFileError, quiet
 from geomlib.formats.recognise import detectors_named
 from geomlib.geometry import Geometry
 
@@ -88,6 +88,25 @@ class LossReport:
         if self.lost:
             found.append(f"a {self.format!r} file has no place for: {', '.join(self.lost)}")
         return found
+
+
+class GeometryLossError(GeometryError):
+    """A file was not written, since its format would move tiles; `allow_loss` would write it.
+
+    Parameters
+    ----------
+    message : str
+        What would be lost.
+    report : LossReport
+        The same for programs.
+    """
+
+    def __init__(self, message: str, report: LossReport) -> None:
+        self.report = report
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.report)
 
 
 class Declared(NamedTuple):

@@ -7,21 +7,20 @@ by an entry point in the group ``geomlib.formats`` that is a `Format`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import lru_cache
-from importlib import import_module
 from importlib.metadata import entry_points
-from inspect import signature
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from geomlib import checks
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
 from geomlib.formats import hdf5
-from geomlib.formats.losses import EVERYTHING, Content, Declared, LossReport, measure, refuse
+from geomlib.formats.format import Format
+from geomlib.formats.known import KNOWN
+from geomlib.formats.losses import LossReport
 from geomlib.geometry import Geometry
 
 #: How much of a file `Format.recognise` is given.
@@ -30,114 +29,7 @@ FIRST_BYTES = 65536
 ENTRY_POINTS = "geomlib.formats"
 
 
-@dataclass(frozen=True)
-class Format:
-    """A file format.
-
-    Parameters
-    ----------
-    name : str
-        How users call it.
-    suffixes : tuple of str
-        Of its files, with the dot, lower case.
-    recognise : str
-        ``recognise(path, first_bytes) -> bool``: cheap, and by content. As all functions here it
-        is given as ``"module:function"``, and imported at first use.
-    reader, writer : str or None
-        ``reader(path, *, detector=None, **options) -> Geometry`` and
-        ``writer(geometry, path, *, …) -> None``; None for what cannot be done.
-    text : bool
-        Whether its files are text.
-    holds : set of str
-        What of a geometry its files hold besides the positions of tiles; see `losses.Content`.
-    suffix_decides : bool
-        Whether a suffix alone says that a file is to be written in this format.
-    float32 : bool
-        Whether each pixel's position is rounded to float32 in its files.
-    needs_detector : bool
-        Whether its files do not say what detector they are about, so that reading one needs it.
-    write_options : str, optional
-        What has the writer's options as its parameters, if not the writer.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    recognise: str
-    reader: str | None
-    writer: str | None
-    text: bool
-    holds: frozenset[Content] = EVERYTHING
-    suffix_decides: bool = True
-    float32: bool = False
-    needs_detector: bool = False
-    write_options: str | None = None
-
-    def recognises(self, path: Path, first_bytes: bytes) -> bool:
-        """Tell whether a file, of which the first bytes are given, is of this format."""
-        return bool(_load(self.recognise)(path, first_bytes))
-
-    def read(
-        self, path: str | PathLike[str], *, detector: Detector | str | None = None, **options: Any
-    ) -> Geometry:
-        """Read a geometry from a file of this format."""
-        if self.reader is None:
-            raise GeometryFileError(f"{self.name!r} files are written only, not read", path=path)
-        self._check_options("read", path, options, self.read_options())
-        return cast(Geometry, _load(self.reader)(path, detector=detector, **options))
-
-    def read_options(self) -> set[str]:
-        """Names of the options of the reader."""
-        return set() if self.reader is None else _keywords(_load(self.reader)) - {"detector"}
-
-    def write(
-        self,
-        geometry: Geometry,
-        path: str | PathLike[str],
-        *,
-        allow_loss: bool = False,
-        **options: Any,
-    ) -> LossReport:
-        """Write a geometry to a file of this format; as `write_geometry`, but without warnings."""
-        if self.writer is None:
-            raise GeometryFileError(f"{self.name!r} files are read only, not written", path=path)
-        self._check_options("write", path, options, self.write_option_names())
-        writer = _load(self.writer)
-
-        def write(where: Path) -> None:
-            writer(geometry, where, **options)
-
-        def read(where: Path) -> Geometry:
-            return self.read(where, detector=geometry.detector if self.needs_detector else None)
-
-        target = Path(path)
-        report = measure(
-            geometry,
-            Declared(self.name, self.holds, self.float32),
-            target,
-            write,
-            None if self.reader is None else read,
-        )
-        if not allow_loss:
-            refuse(report, target)
-        write(target)
-        return report
-
-    def write_option_names(self) -> set[str]:
-        """Names of the options of the writer."""
-        takes = self.write_options or self.writer
-        return set() if takes is None else _keywords(_load(takes))
-
-    def _check_options(
-        self, verb: str, path: str | PathLike[str], options: dict[str, Any], known: set[str]
-    ) -> None:
-        if unknown := sorted(set(options) - known):
-            has = f"the options are {', '.join(sorted(known))}" if known else "there are no options"
-            raise GeometryFileError(
-                f"to {verb} {self.name!r} files there is no option {unknown[0]!r}; {has}", path=path
-            )
-
-
-_FORMATS: dict[str, Format] = {}
+_FORMATS: dict[str, Format] = {fmt.name: fmt for fmt in KNOWN}
 
 
 def register(fmt: Format) -> None:
@@ -372,163 +264,3 @@ def _describe(first: bytes) -> str:
 def known_formats() -> str:
     """Names and suffixes of all formats, for messages."""
     return ", ".join(f"{fmt.name!r} ({', '.join(fmt.suffixes)})" for fmt in formats())
-
-
-def _keywords(function: Callable[..., object]) -> set[str]:
-    """Names of the options of a reader or writer, or of the fields of a class of options."""
-    parameters = signature(function).parameters.values()
-    whole = isinstance(function, type)
-    return {p.name for p in parameters if whole or p.kind is p.KEYWORD_ONLY}
-
-
-def _load(place: str) -> Callable[..., object]:
-    module, _, name = place.partition(":")
-    return cast(Callable[..., object], getattr(import_module(module), name))
-
-
-_HERE = "geomlib.formats"
-#: Files that say where tiles are, with a note on the layout of the data for geomlib.
-_TILES: frozenset[Content] = frozenset(
-    {
-        "distance",
-        "name of the detector",
-        "names of tiles",
-        "wide border pixels",
-        "layout of the data",
-    }
-)
-_FLAT: frozenset[Content] = frozenset({"hexagons", "layout of the data"})
-
-register(
-    Format(
-        "crystfel",
-        (".geom",),
-        f"{_HERE}.crystfel.connect:is_crystfel",
-        f"{_HERE}.crystfel.read:read_crystfel",
-        f"{_HERE}.crystfel.write:write_crystfel",
-        text=True,
-        # Hexagons are known again by their layout; what CrystFEL makes of them the writer says.
-        holds=EVERYTHING - {"name of the detector", "wide border pixels"},
-        write_options=f"{_HERE}.crystfel.options:Options",
-    )
-)
-register(
-    Format(
-        "euxfel",
-        (".h5", ".hdf5"),
-        f"{_HERE}.euxfel:is_euxfel_geometry",
-        f"{_HERE}.euxfel:read_euxfel",
-        f"{_HERE}.euxfel:write_euxfel",
-        text=False,
-        holds=_FLAT,
-        # Several formats are HDF5: the caller says which one to write.
-        suffix_decides=False,
-    )
-)
-register(
-    Format(
-        "pyfai",
-        (".h5", ".hdf5", ".nxs"),
-        "geomlib.integration.pyfai_files:is_pyfai_detector_file",
-        "geomlib.integration.pyfai_files:read_pyfai",
-        "geomlib.integration.pyfai_files:write_pyfai",
-        text=False,
-        holds=_TILES - {"distance"} | {"hexagons", "bad pixels"},
-        suffix_decides=False,
-        float32=True,
-    )
-)
-register(
-    Format(
-        "poni",
-        (".poni",),
-        "geomlib.integration.pyfai_files:is_poni",
-        "geomlib.integration.pyfai_files:read_poni_geometry",
-        "geomlib.integration.pyfai_files:write_poni_geometry",
-        text=True,
-        holds=_TILES | {"hexagons", "bad pixels", "photon energy"},
-        float32=True,
-    )
-)
-register(
-    Format(
-        "nxmx",
-        (".nxs",),
-        f"{_HERE}.nxmx:is_nxmx",
-        f"{_HERE}.nxmx:read_nxmx",
-        f"{_HERE}.nxmx_write:write_nxmx",
-        text=False,
-        holds=_TILES | {"photon energy", "bad pixels"},
-    )
-)
-register(
-    Format(
-        "dials",
-        (".expt",),
-        f"{_HERE}.dials:is_dials",
-        f"{_HERE}.dials:read_dials",
-        f"{_HERE}.dials_write:write_dials",
-        text=True,
-        holds=_TILES | {"photon energy", "bad pixels"},
-    )
-)
-register(
-    Format(
-        "psana",
-        (".data",),
-        f"{_HERE}.psana:is_psana",
-        f"{_HERE}.psana:read_psana",
-        f"{_HERE}.psana:write_psana",
-        text=True,
-        holds=_TILES,
-    )
-)
-register(
-    Format(
-        "cxi",
-        (".cxi",),
-        f"{_HERE}.cxi:is_cxi",
-        f"{_HERE}.cxi:read_cxi",
-        f"{_HERE}.cxi:write_cxi",
-        text=False,
-        holds=_TILES | {"photon energy", "bad pixels"},
-    )
-)
-register(
-    Format(
-        "dragonfly",
-        (".h5",),
-        f"{_HERE}.dragonfly:is_dragonfly",
-        None,
-        f"{_HERE}.dragonfly:write_dragonfly",
-        text=False,
-        holds=frozenset({"distance", "bad pixels", "no_index flags", "hexagons"}),
-        suffix_decides=False,
-    )
-)
-register(
-    Format(
-        "pixelmap",
-        (".h5", ".hdf5"),
-        f"{_HERE}.pixel_map_file:recognise_pixel_map",
-        f"{_HERE}.pixel_map:read_pixel_map",
-        f"{_HERE}.pixel_map_write:write_pixel_map",
-        text=False,
-        holds=_TILES | {"photon energy", "hexagons"},
-        suffix_decides=False,
-        float32=True,
-    )
-)
-register(
-    Format(
-        "quadrants",
-        (".csv", ".json", ".yaml", ".yml", ".txt"),
-        f"{_HERE}.quadrants:recognise_quadrants",
-        f"{_HERE}.quadrants:read_quadrants",
-        f"{_HERE}.quadrants:write_quadrants",
-        text=True,
-        holds=_FLAT,
-        suffix_decides=False,
-        needs_detector=True,
-    )
-)

@@ -17,8 +17,6 @@ import numpy.typing as npt
 
 from geomlib import checks
 from geomlib.coordinates import BoolArray
-from geomlib.detector import HEXAGON_CORNERS as HEXAGON
-from geomlib.detector import RECTANGLE_CORNERS as RECTANGLE
 from geomlib.detector import Detector, FloatArray, IntArray, tile_map
 from geomlib.detectors import EXAMPLE_NAMES, example_geometry
 from geomlib.detectors.jungfrau import jungfrau_detector
@@ -26,39 +24,27 @@ from geomlib.detectors.known_layouts import slab_name
 from geomlib.detectors.lpd import lpd_mini_detector
 from geomlib.errors import GeometryError, warn
 from geomlib.geometry import Geometry
+from geomlib.integration.pyfai_grids import (
+    FLOAT32,
+    MAX_TILES,
+    ROUNDINGS,
+    Piece,
+    fit,
+    fit_all,
+    from_corner,
+)
 from geomlib.regions import regions_of_mask
 
 NDArray = npt.NDArray[Any]
-#: A coordinate in float32 is off by up to its size times this: half a unit in the last place.
-FLOAT32 = 2.0**-24
-#: Roundings that a coordinate has been through: a product with the pitch, a rotation, the offset of
-#: its module, and the storage of the sum.
-ROUNDINGS = 4
-#: More tiles than any detector has; a detector with a smooth distortion has one a pixel.
-MAX_TILES = 16384
-#: Corners that are worked on at a time, to bound the memory.
-BLOCK = 2**20
 #: Steps of tiles and the pitch of a known detector agree to this, or it is another detector.
 SAME_PITCH = 0.05
 
-_NO_GRIDS = f"detector is no set of tiles: it is smoothly distorted, or has more than {MAX_TILES}"
 # Which corner of the next pixel lies on which corner of this one. Hexagons of the next row sit half
 # a pixel further along fs, or half a pixel back.
 _Meeting = tuple[tuple[int, int], ...]
 _NEXT_SS, _NEXT_FS = ((0, 1), (3, 2)), ((0, 3), (1, 2))
 _NEXT_SS_FURTHER, _NEXT_SS_BACK = ((0, 2), (5, 3)), ((0, 4), (1, 3))
 _NEXT_FS_HEXAGON = ((5, 1), (4, 2))
-
-
-class _Piece(NamedTuple):
-    """A block of pixels on one grid: its first and last-plus-one row and column."""
-
-    bounds: tuple[int, int, int, int]
-    wide: tuple[bool, ...] = (False,) * 4  # which of these borders have wider pixels
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.bounds[1] - self.bounds[0], self.bounds[3] - self.bounds[2]
 
 
 class _Joins(NamedTuple):
@@ -198,7 +184,7 @@ def _check_centres(detector: Any, corners: NDArray) -> None:
 # -- Which pixels are on one grid -------------------------------------------------------
 
 
-def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[_Piece], list[FloatArray]]:
+def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[Piece], list[FloatArray]]:
     finite: BoolArray = np.isfinite(corners)
     size = _size(corners)
     rounding = ROUNDINGS * FLOAT32 * size
@@ -214,7 +200,7 @@ def _find_tiles(corners: NDArray, mask: BoolArray) -> tuple[list[_Piece], list[F
     live &= beside | ~mask
     if not live.any() or 2 * rounding > 0.25 * np.median(widths[1][live]):
         raise GeometryError(f"detector has no pixels larger than the rounding at {size:g} m")
-    return _fit_all(corners, _rectangles(live, ss, fs), rounding)
+    return fit_all(corners, _rectangles(live, ss, fs), rounding)
 
 
 def _size(corners: NDArray) -> float:
@@ -275,7 +261,7 @@ def _cut_seams(touching: BoolArray, width: NDArray, rounding: float) -> _Joins:
     return _Joins(high | low | (same & ~before(high) & ~after(low)), high, low)
 
 
-def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[_Piece]:
+def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[Piece]:
     """Cut the live pixels into blocks without a break, from the first pixel on."""
     columns = live.shape[1]
     starts, stops = np.ones_like(live), np.ones_like(live)
@@ -287,7 +273,7 @@ def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[_Pi
     last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
     free = live.copy()
     flat, at = free.reshape(-1), 0
-    pieces: list[_Piece] = []
+    pieces: list[Piece] = []
     while flat[at:].any() and len(pieces) <= MAX_TILES:
         at += int(np.argmax(flat[at:]))
         ss0, fs0 = divmod(at, columns)
@@ -302,125 +288,13 @@ def _rectangles(live: BoolArray, along_ss: _Joins, along_fs: _Joins) -> list[_Pi
             broad and bool(along_fs.low[ss0, fs0]),
             broad and bool(along_fs.high[ss0, fs1 - 2]),
         )
-        pieces.append(_Piece((ss0, ss1, fs0, fs1), wide))
+        pieces.append(Piece((ss0, ss1, fs0, fs1), wide))
     return pieces
 
 
 def _leading(flags: Any) -> int:
     """How many of the first flags are set."""
     return len(flags) if flags.all() else int(np.argmin(flags))
-
-
-# -- Where the grids are ----------------------------------------------------------------
-
-
-def _fit_all(
-    corners: NDArray, pieces: list[_Piece], rounding: float
-) -> tuple[list[_Piece], list[FloatArray]]:
-    """Fit corner, ss and fs, the rows of an array, to every piece; cut those that are no grid."""
-    waiting, done = pieces[::-1], []
-    while waiting:
-        piece = waiting.pop()
-        middle, ss, fs = vectors = _fit(corners, piece)
-        blocks = _blocks(corners, piece)
-        if max(np.abs((p - k @ vectors)[count]).max() for _, count, k, p in blocks) > rounding:
-            waiting += _cut(corners, piece, vectors)
-        else:
-            corner = middle - 0.5 * (piece.size[0] * ss + piece.size[1] * fs)
-            done.append((piece, np.array([corner, ss, fs])))
-        if len(done) + len(waiting) > MAX_TILES:
-            raise GeometryError(_NO_GRIDS)
-    # In the order of their first pixels.
-    done.sort(key=lambda one: one[0].bounds[::2])
-    return [piece for piece, _ in done], [vectors for _, vectors in done]
-
-
-def _blocks(
-    corners: NDArray, piece: _Piece
-) -> Iterator[tuple[slice, BoolArray, FloatArray, FloatArray]]:
-    """Go through the corners of a piece, some rows at a time.
-
-    Yields the rows, which corners count (not those of wide borders, which are off the grid), and
-    for all corners (1, u, v), in steps from the middle of the piece, and (x, y, z).
-    """
-    (n_ss, n_fs), n_corners, (ss0, _, fs0, fs1) = piece.size, corners.shape[2], piece.bounds
-    cell = HEXAGON if n_corners == 6 else RECTANGLE
-    step = max(1, BLOCK // (n_fs * n_corners))
-    for row in range(0, n_ss, step):
-        rows = slice(row, min(row + step, n_ss))
-        s = np.arange(rows.start, rows.stop)[:, np.newaxis, np.newaxis]
-        u, v = s + cell[:, 0], np.arange(n_fs)[:, np.newaxis] + cell[:, 1]
-        count = np.ones((len(s), n_fs, n_corners), dtype=np.bool_)
-        for wide, outer in zip(piece.wide, (u == 0, u == n_ss, v == 0, v == n_fs), strict=True):
-            count &= ~(outer & wide)
-        known = np.ones((*count.shape, 3))
-        known[..., 1] = u - 0.5 * n_ss
-        known[..., 2] = v - 0.5 * n_fs + (0.5 * (s % 2) if n_corners == 6 else 0)
-        block = corners[ss0 + rows.start : ss0 + rows.stop, fs0:fs1, :, ::-1]
-        yield rows, count, known, block.astype(np.float64)
-
-
-def _fit(corners: NDArray, piece: _Piece) -> FloatArray:
-    """Fit middle, ss and fs of a piece to its corners, by the normal equations."""
-    matrix, right = np.zeros((3, 3)), np.zeros((3, 3))
-    for _, count, known, places in _blocks(corners, piece):
-        a = known[count]
-        matrix += a.T @ a
-        right += a.T @ places[count]
-    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
-
-
-def _cut(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[_Piece]:
-    """Cut a piece in two where two grids fit it best.
-
-    What one grid leaves of it is summed up for each row and each column: its mean, and how it grows
-    along the row or column, since two grids may be turned about their common middle.
-    """
-    by_row, by_column = (np.zeros((n, 6)) for n in piece.size)
-    for rows, count, known, places in _blocks(corners, piece):
-        rest = np.where(count[..., np.newaxis], places - known @ vectors, 0.0)
-        by_row[rows, :3] = rest.sum(axis=(1, 2))
-        by_row[rows, 3:] = (rest * known[..., 2:]).sum(axis=(1, 2))
-        by_column[:, :3] += rest.sum(axis=(0, 2))
-        by_column[:, 3:] += (rest * known[..., 1:2]).sum(axis=(0, 2))
-    # A tile of hexagons begins with an unshifted row.
-    cuts = [_best_cut(by_row, 2 if corners.shape[2] == 6 else 1), _best_cut(by_column, 1)]
-    axis = int(np.argmax([gain for _, gain in cuts]))
-    at, gain = cuts[axis]
-    if gain <= 0:
-        raise GeometryError(
-            f"detector is no set of tiles: pixel {piece.bounds[::2]} is no parallelogram or hexagon"
-        )
-    parts = []
-    for side in (2 * axis, 2 * axis + 1):
-        bounds, wide = list(piece.bounds), list(piece.wide)
-        bounds[side], wide[side] = piece.bounds[2 * axis] + at, False
-        parts.append(_Piece((bounds[0], bounds[1], bounds[2], bounds[3]), tuple(wide)))
-    return parts
-
-
-def _best_cut(profile: FloatArray, step: int) -> tuple[int, float]:
-    """Where two straight lines fit best, and by which part of the error one line is worse."""
-    n = len(profile)
-    cuts = np.arange(step, n, step)
-    if not len(cuts):
-        return 0, 0.0
-    t = np.arange(n)[:, np.newaxis] - 0.5 * (n - 1)
-    terms = np.broadcast_arrays(1.0, t, t * t, profile, t * profile, profile * profile)
-    sums = np.cumsum(terms, axis=1)
-    whole, first = sums[:, -1:], sums[:, cuts - 1]
-    one = float(_line_error(whole).sum())
-    two = (_line_error(first) + _line_error(whole - first)).sum(axis=1)
-    best = int(np.argmin(two))
-    return int(cuts[best]), 1.0 - float(two[best]) / one if one > 0 else 0.0
-
-
-def _line_error(sums: FloatArray) -> FloatArray:
-    """Sum of squares that a straight line leaves, from sums of 1, t, t², y, t·y and y²."""
-    n, t, tt, y, ty, yy = sums
-    spread, covariance = tt - t * t / n, ty - t * y / n
-    slope = np.divide(covariance, spread, out=np.zeros_like(covariance), where=spread > 0)
-    return np.asarray(np.clip(yy - y * y / n - slope * covariance, 0.0, None))
 
 
 def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry:
@@ -433,22 +307,19 @@ def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry
             f"{corners.shape[0]} × {corners.shape[1]} of {corners.shape[2]}"
         )
     assert layout.wide_edges is not None
-    rounding = (
-        ROUNDINGS * FLOAT32 * float(np.abs(corners).max(where=np.isfinite(corners), initial=0))
-    )
+    rounding = ROUNDINGS * FLOAT32 * _size(corners)
     vectors = []
     for (module, *bounds), wide in zip(layout.tile_bounds.tolist(), layout.wide_edges, strict=True):
         ss0, ss1, fs0, fs1 = bounds
         first = module * n_ss
-        piece = _Piece((first + ss0, first + ss1, fs0, fs1), tuple((wide > 0).tolist()))
-        middle, ss, fs = fit = _fit(corners, piece)
-        blocks = _blocks(corners, piece)
-        if not max(np.abs((p - k @ fit)[c]).max() for _, c, k, p in blocks) <= rounding:
+        piece = Piece((first + ss0, first + ss1, fs0, fs1), tuple((wide > 0).tolist()))
+        vectors_of_piece, worst = fit(corners, piece)
+        if not worst <= rounding:
             raise GeometryError(
                 f"the pixels of rows {first + ss0} to {first + ss1 - 1} and columns {fs0} to "
                 f"{fs1 - 1} are no tile of {layout!r}: they do not lie on one grid"
             )
-        vectors.append((middle - 0.5 * ((ss1 - ss0) * ss + (fs1 - fs0) * fs), ss, fs))
+        vectors.append(from_corner(piece, vectors_of_piece))
     corner, ss, fs = np.array(vectors).swapaxes(0, 1)
     return Geometry(layout, corner, ss, fs, bad_regions=regions_of_mask(layout, mask))
 
@@ -457,7 +328,7 @@ def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry
 
 
 def _describe(
-    detector: Any, corners: NDArray, pieces: list[_Piece], fits: list[FloatArray], name: str | None
+    detector: Any, corners: NDArray, pieces: list[Piece], fits: list[FloatArray], name: str | None
 ) -> tuple[Detector, IntArray]:
     """Return the detector that these tiles are, and the order of the tiles in it."""
     rows, columns, n_corners, _ = corners.shape
@@ -504,7 +375,7 @@ def _order_in(known: Detector, bounds: IntArray) -> IntArray | None:
     return None if -1 in found or len(found) != len(bounds) else np.array(found)
 
 
-def _reach(corners: NDArray, piece: _Piece, vectors: FloatArray) -> list[float]:
+def _reach(corners: NDArray, piece: Piece, vectors: FloatArray) -> list[float]:
     """How far border pixels reach out of the grid of their tile, as `Detector.wide_edges`."""
     ss0, ss1, fs0, fs1 = piece.bounds
     part = corners[ss0:ss1, fs0:fs1, :, ::-1]

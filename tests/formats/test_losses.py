@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import geomlib
-from geomlib.errors import GeometryLossError, GeometryWarning
-from geomlib.formats.losses import contents
+from geomlib.errors import GeometryWarning
+from geomlib.formats.losses import GeometryLossError, contents
 from geomlib.metadata import BadRegion
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import geomlib
 from geomlib.detector import Detector
-from geomlib.errors import GeometryError, GeometryLossError, quiet
-from geomlib.formats.losses import contents
+from geomlib.errors import GeometryError, quiet
+from geomlib.formats.losses import GeometryLossError, contents
 from geomlib.formats.registry import format_named, format_of, formats
 from geomlib.metadata import BadRegion
 

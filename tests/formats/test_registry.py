@@ -7,14 +7,11 @@ import h5py
 import pytest
 
 import geomlib
-from geomlib.errors import (
-    GeometryError,
-    GeometryFileError,
-    GeometryLossError,
-    GeometryWarning,
-)
+from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
 from geomlib.formats import registry
-from geomlib.formats.registry import Format, format_named, formats, register
+from geomlib.formats.format import Format
+from geomlib.formats.losses import GeometryLossError
+from geomlib.formats.registry import format_named, formats, register
 from tests.formats.crystfel.samples import SMALL
 
 
