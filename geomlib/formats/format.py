@@ -12,7 +12,15 @@ from typing import Any, cast
 
 from geomlib.detector import Detector
 from geomlib.errors import GeometryFileError
-from geomlib.formats.losses import EVERYTHING, Content, Declared, LossReport, measure, refuse
+from geomlib.formats.losses import (
+    EVERYTHING,
+    Content,
+    Declared,
+    LossReport,
+    measure,
+    refuse,
+    unread,
+)
 from geomlib.geometry import Geometry
 
 
@@ -35,7 +43,8 @@ class Format:
     text : bool
         Whether its files are text.
     holds : set of str
-        What of a geometry its files hold besides the positions of tiles; see `losses.Content`.
+        What of a geometry its files hold besides the positions of tiles; see `losses.Content`. What
+        our reader finds again is measured; this counts for other readers, and where there is none.
     suffix_decides : bool
         Whether a suffix alone says that a file is to be written in this format.
     float32 : bool
@@ -87,7 +96,10 @@ class Format:
         if self.writer is None:
             raise GeometryFileError(f"{self.name!r} files are read only, not written", path=path)
         self._check_options("write", path, options, self.write_option_names())
-        writer = _load(self.writer)
+        target, writer = Path(path), _load(self.writer)
+        # Of the formats of single pixels, some have this option.
+        rounded = self.float32 and options.get("dtype", "float32") == "float32"
+        declared = Declared(self.name, self.holds, rounded)
 
         def write(where: Path) -> None:
             writer(geometry, where, **options)
@@ -95,16 +107,12 @@ class Format:
         def read(where: Path) -> Geometry:
             return self.read(where, detector=geometry.detector if self.needs_detector else None)
 
-        target = Path(path)
-        report = measure(
-            geometry,
-            Declared(self.name, self.holds, self.float32),
-            target,
-            write,
-            None if self.reader is None else read,
-        )
-        if not allow_loss:
-            refuse(report, target)
+        if self.reader is None:
+            report = unread(geometry, declared)
+        else:
+            report = measure(geometry, declared, target, write, read)
+            if not allow_loss:
+                refuse(report, target)
         write(target)
         return report
 

@@ -11,8 +11,9 @@ _TILES: frozenset[Content] = frozenset(
     {
         "distance",
         "name of the detector",
-        "names of tiles",
+        "names of tiles and modules",
         "wide border pixels",
+        "facts of the detector",
         "layout of the data",
     }
 )
@@ -27,7 +28,7 @@ KNOWN: tuple[Format, ...] = (
         f"{_HERE}.crystfel.write:write_crystfel",
         text=True,
         # Hexagons are known again by their layout; what CrystFEL makes of them the writer says.
-        holds=EVERYTHING - {"name of the detector", "wide border pixels"},
+        holds=EVERYTHING - {"name of the detector", "wide border pixels", "facts of the detector"},
         write_options=f"{_HERE}.crystfel.options:Options",
     ),
     Format(

@@ -30,11 +30,7 @@ _FACTS = ("quadrants", "motors", "first_module_label", "calibration_rows", "cut_
 
 
 def layout_text(detector: Detector) -> str:
-    """Return the layout of a detector as one line of JSON: its name, where that says all.
-
-    Hexagons of a detector that geomlib does not know by name are left out: what the file says of
-    its tiles decides.
-    """
+    """Return the layout of a detector as one line of JSON: its name, where that says all."""
     if _known(detector.name) == detector:
         return json.dumps({"detector": detector.name})
     assert detector.wide_edges is not None
@@ -48,6 +44,8 @@ def layout_text(detector: Detector) -> str:
     }
     if detector.wide_edges.any():
         said["wide_edges"] = detector.wide_edges.tolist()
+    if detector.pixel_shape == "hexagon":
+        said["pixel_shape"] = "hexagon"
     said |= {name: getattr(detector, name) for name in _FACTS if getattr(detector, name)}
     return json.dumps(said, ensure_ascii=False)
 
@@ -142,8 +140,10 @@ def wanted_detectors(wanted: Detector | str | None) -> list[Detector]:
     Raises
     ------
     GeometryError
-        If there is no detector of that name.
+        If there is no detector of that name, or it is neither a Detector nor a name.
     """
+    if not isinstance(wanted, Detector | str | None):
+        raise GeometryError(f"detector must be a Detector or its name, not {wanted!r}")
     if isinstance(wanted, str):
         return [] if wanted.lower() == "generic" else detectors_named(wanted)
     return [] if wanted is None else [wanted]
@@ -167,7 +167,7 @@ def _from_layout(stored: StoredTiles, layout: str) -> Recognised | None:
 
 
 def _described(said: dict[str, Any]) -> Detector:
-    facts = {name: said[name] for name in ("wide_edges", *_FACTS) if name in said}
+    facts = {name: said[name] for name in ("wide_edges", "pixel_shape", *_FACTS) if name in said}
     for name, kind in (("quadrants", Quadrants), ("motors", Motors)):
         if name in facts:
             facts[name] = kind(*facts[name])

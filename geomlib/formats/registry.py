@@ -8,10 +8,10 @@ by an entry point in the group ``geomlib.formats`` that is a `Format`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib.metadata import entry_points
 from os import PathLike, fspath
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from geomlib import checks
@@ -45,9 +45,20 @@ def register(fmt: Format) -> None:
     _FORMATS[fmt.name] = fmt
 
 
-@lru_cache(maxsize=1)
+_lock = RLock()
+_state = {"others": False}
+
+
 def _add_others() -> None:
     """Make the formats of other packages known; one that fails does not keep the rest away."""
+    with _lock:
+        if _state["others"]:
+            return
+        _state["others"] = True
+        _load_others()
+
+
+def _load_others() -> None:
     for point in entry_points(group=ENTRY_POINTS):
         try:
             fmt = point.load()
@@ -128,6 +139,8 @@ def write_geometry(
     *,
     format: str | None = None,
     allow_loss: bool = False,
+    distance: float | None = None,
+    photon_energy: float | None = None,
     **options: Any,
 ) -> LossReport:
     """Write a geometry to a file.
@@ -142,6 +155,8 @@ def write_geometry(
         Name of the format; by default the suffix decides (``.geom``: CrystFEL).
     allow_loss : bool
         Write also what moves tiles by more than 1 µm, and do not warn of what is lost.
+    distance, photon_energy : float, optional
+        Instead of those of the geometry, in metres and eV.
     **options
         Options of the format's writer.
 
@@ -165,6 +180,10 @@ def write_geometry(
     """
     if not isinstance(geometry, Geometry):
         raise GeometryError(f"geometry must be a Geometry, not {type(geometry).__name__}")
+    beam = {"distance": distance, "photon_energy": photon_energy}
+    geometry = geometry.replace(
+        **{name: value for name, value in beam.items() if value is not None}
+    )
     file = checks.path("path", path)
     fmt = _format_to_write(file) if format is None else format_named(format)
     report = fmt.write(geometry, file, allow_loss=checks.flag("allow_loss", allow_loss), **options)
@@ -224,11 +243,14 @@ def format_of(path: str | PathLike[str]) -> Format:
 
 
 def _recognise(path: Path, first: bytes) -> Format:
+    ours = tuple(_FORMATS.values())
+    for fmt in ours:
+        if fmt.recognises(path, first):
+            return fmt
     # Those of other packages are looked for only where ours do not know the file.
-    for known in (lambda: tuple(_FORMATS.values()), formats):
-        for fmt in known():
-            if fmt.recognises(path, first):
-                return fmt
+    for fmt in formats():
+        if fmt not in ours and _recognises(fmt, path, first):
+            return fmt
     suffix = path.suffix.lower()
     likely = [fmt for fmt in formats() if suffix in fmt.suffixes and fmt.text]
     if len(likely) == 1 and _is_text(first):
@@ -248,6 +270,15 @@ def _recognise(path: Path, first: bytes) -> Format:
         f"no geometry that is known: found {_describe(first)}; known are {known_formats()}",
         path=path,
     )
+
+
+def _recognises(fmt: Format, path: Path, first: bytes) -> bool:
+    """Ask a format of another package, whose faults do not keep a file from being read."""
+    try:
+        return fmt.recognises(path, first)
+    except Exception as problem:
+        warn(f"the format {fmt.name!r} fails to look at {path}: {problem}")
+        return False
 
 
 def _is_text(first: bytes) -> bool:

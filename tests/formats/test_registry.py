@@ -146,7 +146,7 @@ def test_other_packages_add_formats(monkeypatch, tmp_path):
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "_FORMATS", dict(registry._FORMATS))
-    registry._add_others.cache_clear()
+    monkeypatch.setitem(registry._state, "others", False)
     (tmp_path / "a.grid").write_text("grid of 7")
     broken = r"the format 'broken' \(their_formats:NOTHING\) is left out: expected a Format, .* int"
     with pytest.warns(GeometryWarning, match=broken):
@@ -158,4 +158,3 @@ def test_other_packages_add_formats(monkeypatch, tmp_path):
     with pytest.raises(GeometryLossError, match=r"up to 1e\+06 µm away \(p0a0\)"):
         geomlib.write_geometry(geom.offset((0, 0, 1)), tmp_path / "b.grid")
     assert format_named("grid").text
-    registry._add_others.cache_clear()
