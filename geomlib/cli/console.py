@@ -48,6 +48,9 @@ _IN_THE_SHELL = (
     ("pass energy=…, in eV, or wavelength=…,", "give --energy, in eV, or --wavelength,"),
     ("pass energy (in eV) or wavelength (in", "give --energy (in eV) or --wavelength (in"),
     ("(unit='2th_deg', 'r_mm')", "(--unit 2th_deg or r_mm)"),
+    ("pass allow_loss=True", "give --allow-loss"),
+    ("give format=…", "give --to"),
+    ("option 'reference'", "option '--reference'"),
     ("option 'quad_positions'", "option '--quad-positions'"),
     ("option 'adu_per_ev'", "option '--adu-per-ev'"),
     ("option 'layout'", "option '--layout'"),
@@ -59,7 +62,7 @@ def in_the_shell(message: str) -> str:
     """Return a message of the library in words of the shell."""
     for said, meant in _IN_THE_SHELL:
         message = message.replace(said, meant)
-    return message
+    return re.sub(r"format='(\w+)'", r"--to \1", message)
 
 
 def one_line(message: str) -> str:

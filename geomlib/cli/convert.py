@@ -20,7 +20,6 @@ from geomlib.cli.options import (
 from geomlib.errors import GeometryError
 
 if TYPE_CHECKING:
-    from geomlib.formats.format import Format
     from geomlib.formats.losses import LossReport
     from geomlib.geometry import Geometry
 
@@ -85,13 +84,14 @@ def convert(
     Example: geomlib convert lpd.h5 lpd.geom --distance 0.2 --energy 9300 --adu-per-ev 0.001
     """
     from geomlib.formats.losses import GeometryLossError
+    from geomlib.formats.registry import format_to_write
 
     if formats:
         _list_formats()
         return
     if source is None or target is None:
         raise GeometryError("give two files: geomlib convert IN OUT")
-    fmt = _format_to_write(target, to)
+    fmt = format_to_write(target, to)
     check_folder(target)
     hints = ReadingHints(quad_positions, invert, detector, read_as)
     geometry = read_geometry_file(source, hints)
@@ -118,30 +118,6 @@ def _option(text: str) -> tuple[str, Any]:
         return name.strip(), json.loads(value)
     except ValueError:
         return name.strip(), value
-
-
-def _format_to_write(target: Path, wanted: str | None) -> Format:
-    """Return the format to write, as asked for or by the suffix."""
-    from geomlib.formats.registry import (
-        format_of_suffix,
-        formats,
-        formats_of_suffix,
-        known_formats,
-    )
-
-    if wanted is not None:
-        found = [fmt for fmt in formats() if fmt.name == wanted]
-        if not found:
-            raise GeometryError(f"--to {wanted}: no such format; there are {known_formats()}")
-        return found[0]
-    decided = format_of_suffix(target.suffix)
-    if decided is not None:
-        return decided
-    writable = [fmt for fmt in formats() if fmt.writer is not None]
-    choices = " or ".join(
-        f"--to {fmt.name}" for fmt in formats_of_suffix(target.suffix) or writable
-    )
-    raise GeometryError(f"{target}: the suffix does not say what to write; add {choices}")
 
 
 def _print(geometry: Geometry, report: LossReport) -> None:

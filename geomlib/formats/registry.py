@@ -185,7 +185,7 @@ def write_geometry(
         **{name: value for name, value in beam.items() if value is not None}
     )
     file = checks.path("path", path)
-    fmt = _format_to_write(file) if format is None else format_named(format)
+    fmt = format_to_write(file, format)
     report = fmt.write(geometry, file, allow_loss=checks.flag("allow_loss", allow_loss), **options)
     if not allow_loss:
         for message in report.messages():
@@ -193,23 +193,29 @@ def write_geometry(
     return report
 
 
-def formats_of_suffix(suffix: str) -> list[Format]:
-    """Every format whose files have a suffix, and that can be written."""
-    return [fmt for fmt in formats() if suffix.lower() in fmt.suffixes and fmt.writer is not None]
+def format_to_write(path: str | PathLike[str], name: str | None = None) -> Format:
+    """Return the format that a file is to be written in.
 
+    Parameters
+    ----------
+    path : str or path-like
+        The file; its suffix decides where `name` does not.
+    name : str, optional
+        Name of the format.
 
-def format_of_suffix(suffix: str) -> Format | None:
-    """Return the format that a suffix alone says a file is to be written in; None without one."""
-    fitting = [fmt for fmt in formats_of_suffix(suffix) if fmt.suffix_decides]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _format_to_write(path: Path) -> Format:
-    suffix = path.suffix.lower()
-    decided = format_of_suffix(suffix)
-    if decided is not None:
-        return decided
-    if fitting := formats_of_suffix(suffix):
+    Raises
+    ------
+    GeometryError
+        If there is no such format, or the suffix does not decide it.
+    """
+    if name is not None:
+        return format_named(name)
+    suffix = Path(path).suffix.lower()
+    fitting = [fmt for fmt in formats() if suffix in fmt.suffixes and fmt.writer is not None]
+    deciding = [fmt for fmt in fitting if fmt.suffix_decides]
+    if len(deciding) == 1:
+        return deciding[0]
+    if fitting:
         choices = " or ".join(f"format={fmt.name!r}" for fmt in fitting)
         raise GeometryError(
             f"several kinds of files end with {suffix!r}: say {choices} to write {fspath(path)!r}"

@@ -7,14 +7,8 @@ from typing import NamedTuple
 from geomlib import checks
 from geomlib.errors import GeometryError, warn
 from geomlib.geometry import Geometry
+from geomlib.limits import DISTANCES, ENERGIES, POSSIBLE_DISTANCES, POSSIBLE_ENERGIES
 from geomlib.units import energy_from_wavelength, wavelength_from_energy
-
-#: Distances of detectors, in metres, and photon energies, in eV, that are taken without a word.
-DISTANCES = (5e-3, 30.0)
-ENERGIES = (100.0, 200e3)
-#: Beyond these a number is in another unit: nobody's detector, nobody's beam.
-POSSIBLE_DISTANCES = (1e-3, 100.0)
-POSSIBLE_ENERGIES = (50.0, 2e6)
 
 
 class Beam(NamedTuple):
@@ -88,7 +82,6 @@ def _check_distance(given: float) -> float:
     distance = checks.number("distance", given, positive=True)
     low, high = POSSIBLE_DISTANCES
     if not low <= distance <= high:
-        # Shorter than a millimetre, longer than a hall.
         likely = f"; {distance:g} mm are {distance / 1000:g} m" if distance > high else ""
         raise GeometryError(f"distance is in metres: {distance:g} m is no detector's{likely}")
     if not DISTANCES[0] <= distance <= DISTANCES[1]:

@@ -367,12 +367,13 @@ def _write_axes(
         # A dot stands for an axis without values of its own.
         axes += ["."] * len(frames)
     if pattern.azimuth is not None:
-        axes.append(_write_axis(group, "chi_deg", pattern.azimuth))
-    axes.append(_write_axis(group, pattern.unit, pattern.radial))
+        axes.append(write_axis(group, "chi_deg", pattern.azimuth))
+    axes.append(write_axis(group, pattern.unit, pattern.radial))
     group.attrs["axes"] = axes
 
 
-def _write_axis(group: h5py.Group, unit: str, values: NDArray) -> str:
+def write_axis(group: h5py.Group, unit: str, values: NDArray) -> str:
+    """Write the centres of bins; returns the name of the dataset."""
     name, units, label = _AXES.get(unit, ("radial", unit, unit))
     group[name] = values
     group[name].attrs.update({"units": units, "long_name": label})

@@ -36,6 +36,8 @@ from geomlib.integration.pyfai_grids import (
 from geomlib.regions import regions_of_mask
 
 NDArray = npt.NDArray[Any]
+#: Classes of pyFAI's detectors, which are their names where they have none.
+NO_NAMES = ("Detector", "NexusDetector", "HexDetector")
 #: Steps of tiles and the pitch of a known detector agree to this, or it is another detector.
 SAME_PITCH = 0.05
 
@@ -110,10 +112,47 @@ def from_pyfai_detector(
     corners = _pixel_corners(detector)
     mask = _mask(detector, corners.shape[:2])
     _check_centres(detector, corners)
+    called = "" if detector.name in NO_NAMES else detector.name
+    told = Told(corners, mask, (detector.pixel1, detector.pixel2), called)
+    return geometry_of_corners(told, name, layout)
+
+
+class Told(NamedTuple):
+    """What pyFAI, or a file of it, says of a detector.
+
+    Attributes
+    ----------
+    corners : ndarray, shape (rows, columns, 4 or 6, 3)
+        z, y, x of the corners of pixels, metres.
+    mask : ndarray of bool, shape (rows, columns)
+        Bad pixels.
+    pitch : tuple
+        Of pixels along slow scan and fast scan, metres; None where it is not known.
+    name : str
+        Of the detector, or empty.
+    """
+
+    corners: NDArray
+    mask: BoolArray
+    pitch: tuple[float | None, float | None]
+    name: str
+
+
+def geometry_of_corners(
+    told: Told, name: str | None = None, layout: Detector | None = None
+) -> Geometry:
+    """Return a geometry with the tiles found; see `from_pyfai_detector`.
+
+    Raises
+    ------
+    GeometryError
+        If the pixels lie on no grids, or not on those of the layout.
+    """
+    corners, mask, _, _ = told
     if layout is not None:
         return _fit_layout(corners, mask, layout if name is None else replace(layout, name=name))
     pieces, fits = _find_tiles(corners, mask)
-    described, order = _describe(detector, corners, pieces, fits, name)
+    described, order = _describe(told, pieces, fits, name)
     corner, ss, fs = np.array(fits)[order].swapaxes(0, 1)
     return Geometry(described, corner, ss, fs, bad_regions=regions_of_mask(described, mask))
 
@@ -299,27 +338,25 @@ def _leading(flags: Any) -> int:
 
 def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry:
     """Fit the tiles of a detector that is known to the corners of its pixels."""
-    modules, n_ss, n_fs = layout.data_shape
     count = 6 if layout.pixel_shape == "hexagon" else 4
-    if corners.shape[:3] != (modules * n_ss, n_fs, count):
+    if corners.shape[:3] != (*layout.stacked_shape, count):
+        rows, columns = layout.stacked_shape
         raise GeometryError(
-            f"layout has {modules * n_ss} × {n_fs} pixels of {count} corners, the detector "
+            f"layout has {rows} × {columns} pixels of {count} corners, the detector "
             f"{corners.shape[0]} × {corners.shape[1]} of {corners.shape[2]}"
         )
     assert layout.wide_edges is not None
     rounding = ROUNDINGS * FLOAT32 * _size(corners)
     vectors = []
-    for (module, *bounds), wide in zip(layout.tile_bounds.tolist(), layout.wide_edges, strict=True):
-        ss0, ss1, fs0, fs1 = bounds
-        first = module * n_ss
-        piece = Piece((first + ss0, first + ss1, fs0, fs1), tuple((wide > 0).tolist()))
-        vectors_of_piece, worst = fit(corners, piece)
+    for bounds, wide in zip(layout.stacked_bounds.tolist(), layout.wide_edges > 0, strict=True):
+        piece = Piece(tuple(bounds), tuple(wide.tolist()))
+        middle, worst = fit(corners, piece)
         if not worst <= rounding:
             raise GeometryError(
-                f"the pixels of rows {first + ss0} to {first + ss1 - 1} and columns {fs0} to "
-                f"{fs1 - 1} are no tile of {layout!r}: they do not lie on one grid"
+                f"the pixels of rows {bounds[0]} to {bounds[1] - 1} and columns {bounds[2]} to "
+                f"{bounds[3] - 1} are no tile of {layout!r}: they do not lie on one grid"
             )
-        vectors.append(from_corner(piece, vectors_of_piece))
+        vectors.append(from_corner(piece, middle))
     corner, ss, fs = np.array(vectors).swapaxes(0, 1)
     return Geometry(layout, corner, ss, fs, bad_regions=regions_of_mask(layout, mask))
 
@@ -328,9 +365,10 @@ def _fit_layout(corners: NDArray, mask: BoolArray, layout: Detector) -> Geometry
 
 
 def _describe(
-    detector: Any, corners: NDArray, pieces: list[Piece], fits: list[FloatArray], name: str | None
+    told: Told, pieces: list[Piece], fits: list[FloatArray], name: str | None
 ) -> tuple[Detector, IntArray]:
     """Return the detector that these tiles are, and the order of the tiles in it."""
+    corners = told.corners
     rows, columns, n_corners, _ = corners.shape
     bounds = np.array([piece.bounds for piece in pieces])
     pitch = np.median([np.linalg.norm(fit[1:], axis=1) for fit in fits], axis=0)
@@ -341,12 +379,10 @@ def _describe(
         if order is not None and near.all() and known.pixel_shape == shape:
             return known if name is None else replace(known, name=name), order
     # The pitch that pyFAI was told is exact, where it is that of the pixels.
-    told = np.array([detector.pixel1 or np.inf, detector.pixel2 or np.inf])
-    pitch = np.where(np.abs(pitch / told - 1) < 1e-4, told, pitch)
-    # pyFAI names by class what has no name.
-    own = detector.name if detector.name not in ("Detector", "NexusDetector", "HexDetector") else ""
+    exact = np.array([size or np.inf for size in told.pitch])
+    pitch = np.where(np.abs(pitch / exact - 1) < 1e-4, exact, pitch)
     described = Detector(
-        name or own or slab_name((rows, columns), float(pitch[0])) or "generic",
+        name or told.name or slab_name((rows, columns), float(pitch[0])) or "generic",
         (1, rows, columns),
         np.insert(bounds, 0, 0, axis=1),
         (float(pitch[0]), float(pitch[1])),
@@ -358,7 +394,7 @@ def _describe(
 
 def _known_detectors(rows: int, columns: int) -> Iterator[Detector]:
     for known in (example_geometry(name).detector for name in EXAMPLE_NAMES):
-        if (known.n_modules * known.data_shape[1], known.data_shape[2]) == (rows, columns):
+        if known.stacked_shape == (rows, columns):
             yield known
     for make in (jungfrau_detector, lpd_mini_detector):  # of any number of modules
         _, n_ss, n_fs = make(1).data_shape
@@ -368,10 +404,8 @@ def _known_detectors(rows: int, columns: int) -> Iterator[Detector]:
 
 def _order_in(known: Detector, bounds: IntArray) -> IntArray | None:
     """For each tile of a known detector the number of the piece that it is, or None."""
-    in_image = known.tile_bounds[:, 1:].copy()
-    in_image[:, :2] += known.tile_bounds[:, :1] * known.data_shape[1]
     number = {tuple(piece): i for i, piece in enumerate(bounds.tolist())}
-    found = [number.get(tuple(tile), -1) for tile in in_image.tolist()]
+    found = [number.get(tuple(tile), -1) for tile in known.stacked_bounds.tolist()]
     return None if -1 in found or len(found) != len(bounds) else np.array(found)
 
 

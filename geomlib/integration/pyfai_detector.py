@@ -184,7 +184,7 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
             If it cannot be written.
         """
         with hdf5.created(filename) as file:
-            _write_nexus(self, file)
+            write_nexus(self, file)
         self._filename = str(Path(filename).absolute())
 
     def get_config(self) -> dict[str, Any]:
@@ -260,8 +260,11 @@ class GeomlibIntegrator(AzimuthalIntegrator):  # type: ignore[misc]
         return np.abs(cosine)
 
 
-def _write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
-    """Write what pyFAI's `NexusDetector` reads; names and types are pyFAI's."""
+def write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
+    """Write what pyFAI's `NexusDetector` reads; names and types are pyFAI's.
+
+    With a note on the layout of the data, which pyFAI passes over.
+    """
     file.attrs.update({"NX_class": "NXroot", "default": "entry_0000"})
     entry = hdf5.new_group(file, "entry_0000", "NXentry")
     entry["program_name"] = "geomlib"
@@ -293,9 +296,7 @@ def _write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
 
 
 def _packed(group: h5py.Group, name: str, values: NDArray) -> h5py.Dataset:
-    return group.create_dataset(
-        name, data=values, compression="gzip", compression_opts=1, shuffle=True
-    )
+    return group.create_dataset(name, data=values, **_PACKED)
 
 
 def make_detector(geometry: Geometry, wide: bool) -> GeomlibDetector:

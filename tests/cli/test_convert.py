@@ -47,7 +47,7 @@ def test_crystfel_to_hdf5_needs_the_format(tmp_path, capsys):
     with pytest.warns(UserWarning, match=r".*"):
         write_geometry(geometry, tmp_path / "a.geom", adu_per_ev=0.001)
     error = run_wrong(capsys, "convert", tmp_path / "a.geom", tmp_path / "b.h5")
-    assert "b.h5: the suffix does not say what to write; add --to euxfel" in error
+    assert "several kinds of files end with '.h5': say --to euxfel or --to pyfai or" in error
     assert run("convert", tmp_path / "a.geom", tmp_path / "b.h5", "--to", "euxfel") == 0
     read = read_geometry(tmp_path / "b.h5")
     np.testing.assert_allclose(read.tile_corners, geometry.tile_corners, atol=1e-12)
@@ -57,9 +57,10 @@ def test_what_cannot_be_converted(tmp_path, capsys):
     source = small_geometry(tmp_path)
     run_wrong(capsys, "convert", source, tmp_path / "b.h5", "--to", "euxfel")
     error = run_wrong(capsys, "convert", source, tmp_path / "b.xyz")
-    assert "add --to crystfel or --to euxfel" in error
+    assert "the suffix '.xyz' does not say how to write" in error
+    assert "give --to: 'crystfel' (.geom), 'euxfel' (.h5, .hdf5)" in error
     error = run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--to", "nope")
-    assert "--to nope: no such format; there are 'crystfel'" in error
+    assert "--to nope is not known; there are 'crystfel'" in error
     run_wrong(capsys, "convert", source, tmp_path / "b.geom", "--layout", "nope")
     error = run_wrong(capsys, "convert", source, tmp_path / "no" / "b.geom")
     assert error == f"error: {tmp_path / 'no' / 'b.geom'}: there is no folder {tmp_path / 'no'}"
@@ -111,3 +112,63 @@ def test_what_is_missing_is_told_in_words_of_the_shell(tmp_path, capsys):
     assert "adu_per" not in error
     command = ["convert", tmp_path / "a.h5", tmp_path / "c.geom", "--adu-per-ev", -1]
     assert "--adu-per-ev must be a positive, finite number" in run_wrong(capsys, *command)
+
+
+# -- What is lost ---------------------------------------------------------------------------
+
+
+def test_a_table_says_what_is_kept(tmp_path, capsys):
+    source = small_geometry(tmp_path)
+    assert run("convert", source, tmp_path / "b.poni") == 0
+    out, err = capsys.readouterr()
+    lines = [line.split("  ") for line in out.splitlines()]
+    assert lines[0][0].startswith(f"{tmp_path / 'b.poni'}: <Geometry ")
+    said = {parts[1].strip(): parts[-1].strip() for parts in lines[1:]}
+    assert said["distance"] == said["photon energy"] == said["layout of the data"] == "kept"
+    assert said["positions of tiles"].startswith("largest displacement ")
+    assert said["positions of tiles"].endswith(" µm (a)")
+    assert err == ""
+
+
+def test_tiles_that_would_move_are_refused(tmp_path, capsys):
+    geometry = example_geometry("LPD-1M").rotate((0, 0, 1)).replace(distance=0.2)
+    write_geometry(geometry, tmp_path / "a.cxi")
+    command = ["convert", tmp_path / "a.cxi", tmp_path / "b.h5", "--to", "euxfel"]
+    assert run(*command) == 2
+    out, err = capsys.readouterr()
+    assert "not in the file" in out
+    assert "give --allow-loss to write it all the same" in err
+    assert not (tmp_path / "b.h5").exists()
+    assert run(*command, "--allow-loss") == 0
+    assert "largest displacement" in capsys.readouterr().out
+    assert read_geometry(tmp_path / "b.h5").n_tiles == 256
+
+
+def test_hints_for_reading_and_options_for_writing(tmp_path, capsys):
+    geometry = example_geometry("AGIPD-500K").replace(distance=0.2, photon_energy=9000)
+    write_geometry(geometry, tmp_path / "a.cxi")
+    maps = [tmp_path / "m.h5", "--to", "pixelmap", "-o", "dtype=float64", "-o", "unit=pixels"]
+    assert run("convert", tmp_path / "a.cxi", *maps, "--reference", "centre") == 0
+    hints = ["--from", "pixelmap", "--detector", tmp_path / "a.cxi"]
+    assert run("convert", tmp_path / "m.h5", tmp_path / "b.cxi", *hints) == 0
+    back = read_geometry(tmp_path / "b.cxi")
+    assert back.detector == geometry.detector
+    # A sum of float64 in pixels, times the pitch: 3 roundings of numbers below 0.2 m.
+    np.testing.assert_allclose(back.tile_corners, geometry.tile_corners, rtol=0, atol=1e-16)
+    capsys.readouterr()
+    error = run_wrong(capsys, "convert", tmp_path / "a.cxi", *maps, "-o", "dtype")
+    assert "--option 'dtype': expected NAME=VALUE" in error
+    error = run_wrong(capsys, "convert", tmp_path / "a.cxi", *maps, "-o", "nope=1")
+    assert "there is no option 'nope'; the options are dtype, reference, unit" in error
+    error = run_wrong(capsys, "convert", tmp_path / "a.cxi")
+    assert "geomlib convert IN OUT" in error
+
+
+def test_formats_are_listed(capsys):
+    assert run("convert", "--formats") == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = {line.split()[0]: line for line in lines[1:]}
+    assert list(names)[:2] == ["crystfel", "euxfel"]
+    assert "hexagons" in names["nxmx"]
+    assert ".expt" in names["dials"]
+    assert names["dragonfly"].split()[2:4] == ["–", "yes"]

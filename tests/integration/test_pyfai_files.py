@@ -206,7 +206,7 @@ def test_damaged_detector_files(tmp_path):
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         group = file["entry_0000/pyFAI/ePix10K"]
         del group["pixel_corners"], group["geomlib_layout"]
-        group["geomlib_layout"] = "{nonsense"
+        group["geomlib_layout"] = np.bytes_(b"{nonsense")
         group.create_dataset("pixel_corners", (1 << 20, 1 << 20, 4, 3), "f4", chunks=(1, 1, 4, 3))
     with pytest.raises(GeometryFileError, match=r"pixel_corners\]: claims 1\.3e\+13 numbers"):
         geomlib.read_geometry(tmp_path / "a.h5")
@@ -223,9 +223,9 @@ def test_what_a_poni_file_needs(tmp_path):
     with pytest.raises(GeometryError, match="distance is not known"):
         write_poni_geometry(geom, tmp_path / "a.poni")
     with pytest.raises(GeometryError, match=r"200 mm are 0\.2 m"):
-        write_poni_geometry(geom, tmp_path / "a.poni", distance=200)
+        write_poni_geometry(geom.replace(distance=200), tmp_path / "a.poni")
     assert list(tmp_path.iterdir()) == []
-    write_poni_geometry(geom, tmp_path / "a.poni", distance=0.2)
+    write_poni_geometry(geom.replace(distance=0.2), tmp_path / "a.poni")
     assert "Wavelength" not in (tmp_path / "a.poni").read_text()
     assert read_poni_geometry(tmp_path / "a.poni").distance == 0.2
 
@@ -236,9 +236,101 @@ def test_data_are_not_replaced_by_the_detector(tmp_path):
     with pytest.raises(GeometryFileError, match=r"a\.detector\.h5: is there, and is no detector"):
         write_poni_geometry(geom, tmp_path / "a.poni")
     assert (tmp_path / "a.detector.h5").read_bytes() == b"years of work"
-    write_poni_geometry(geom, tmp_path / "a.poni", detector_file=tmp_path / "mine.h5")
-    write_poni_geometry(geom, tmp_path / "a.poni", detector_file=tmp_path / "mine.h5")
-    assert_same_tiles(read_poni_geometry(tmp_path / "a.poni"), geom)
+
+
+def test_both_files_or_none(tmp_path):
+    geom = disordered("ePix10K")
+    (tmp_path / "a.poni").mkdir()
+    with pytest.raises(GeometryFileError, match=r"a\.poni: is a folder"):
+        write_poni_geometry(geom, tmp_path / "a.poni")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.poni"]
+    write_poni_geometry(geom, tmp_path / "b.poni")
+    before = (tmp_path / "b.detector.h5").read_bytes()
+    far = geom.offset((60, 0, 0))
+    with pytest.raises(GeometryError, match="cannot hold"):
+        geomlib.write_geometry(far, tmp_path / "b.poni")
+    assert (tmp_path / "b.detector.h5").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.poni", "b.detector.h5", "b.poni"]
+
+
+def test_another_detector_beside_the_file(tmp_path):
+    geom = disordered("ePix10K")
+    write_poni_geometry(geom, tmp_path / "a.poni")
+    copy = shutil.copytree(tmp_path, tmp_path.with_name("copied"))
+    # The copy is the same file: no word.
+    assert_same_tiles(read_poni_geometry(copy / "a.poni"), geom)
+    moved = geom.offset((1e-3, 0))
+    write_poni_geometry(moved, tmp_path / "a.poni")
+    with pytest.warns(GeometryWarning, match=r"names the detector .*, which is read, as pyFAI"):
+        assert_same_tiles(read_poni_geometry(copy / "a.poni"), moved)
+
+
+def test_orientations_of_files_are_said(tmp_path):
+    geom = disordered("ePix10K")
+    write_poni_geometry(geom, tmp_path / "a.poni")
+    text = (tmp_path / "a.poni").read_text().replace('"orientation": 3', '"orientation": 1')
+    (tmp_path / "b.poni").write_text(text)
+    with pytest.warns(GeometryWarning, match=r"a\.detector\.h5: orientation 1: .* corners count"):
+        assert_same_tiles(read_poni_geometry(tmp_path / "b.poni"), geom)
+
+
+def test_files_of_flat_detectors_without_corners(tmp_path):
+    Pilatus100k(orientation=3).save(str(tmp_path / "a.h5"))
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert "pixel_corners" not in file["entry_0000/pyFAI/Pilatus_100k"]
+    geom = geomlib.read_geometry(tmp_path / "a.h5")
+    assert geom.source.format == "pyfai"
+    assert (geom.data_shape, geom.n_tiles) == ((1, 195, 487), 1)
+    theirs = Pilatus100k(orientation=3).get_pixel_corners()[..., ::-1]
+    assert np.abs(geom.pixel_corners()[0] - theirs).max() <= 2.5 * FLOAT32 * theirs.max()
+    assert geom.detector.pixel_size == (172e-6, 172e-6)
+
+
+def test_the_detector_that_pyfai_takes(tmp_path):
+    geom = disordered("ePix10K")
+    write_pyfai(geom, tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        other = file.create_group("entry_0000/pyFAI/AAA")
+        other.attrs["NX_class"] = "NXdetector"
+    with pytest.raises(GeometryFileError, match="no geometry in this HDF5 file"):
+        geomlib.read_geometry(tmp_path / "a.h5")
+    with pytest.raises(GeometryFileError, match="holds no detector of pyFAI"):
+        read_pyfai(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ('{"pixel1": 1e-4, "pixel2": 1e-4, "max_shape": [100000, 100000]}', "claims"),
+        ('{"pixel1": 1e-4, "pixel2": 1e-4, "max_shape": "x"}', "knows no such|claims"),
+        ('{"pixel1": 1e-4, "pixel2": 1e-4, "max_shape": [-5, 10]}', "claims"),
+        ('{"pixel1": 1e-4, "pixel2": 1e-4, "max_shape": [0, 10]}', "claims"),
+    ],
+)
+def test_claims_of_poni_files(config, said, tmp_path):
+    (tmp_path / "a.poni").write_text(
+        f"poni_version: 2\nDetector: Detector\nDetector_config: {config}\nDistance: 0.1\nPoni1: 0\n"
+    )
+    with pytest.raises(GeometryFileError, match=rf"a\.poni.*({said})"):
+        geomlib.read_geometry(tmp_path / "a.poni")
+
+
+@pytest.mark.parametrize("wavelength", ["0", "-1e-10"])
+def test_wavelengths_that_are_none(wavelength, tmp_path):
+    write_poni_geometry(disordered("ePix10K"), tmp_path / "a.poni")
+    text = (tmp_path / "a.poni").read_text().partition("Wavelength")[0]
+    (tmp_path / "a.poni").write_text(f"{text}Wavelength: {wavelength}\n")
+    with pytest.raises(GeometryFileError, match=r"a\.poni \[Wavelength\]: must be positive"):
+        geomlib.read_geometry(tmp_path / "a.poni")
+
+
+def test_a_huge_mask(tmp_path):
+    write_pyfai(disordered("ePix10K"), tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        group = file["entry_0000/pyFAI/ePix10K"]
+        group.create_dataset("mask", (2**17, 2**16), "i1", chunks=(1, 2**16))
+    with pytest.raises(GeometryFileError, match=r"mask\]: expected shape \(352, 384\)"):
+        geomlib.read_geometry(tmp_path / "a.h5")
 
 
 def test_float32_is_a_loss_that_is_said(tmp_path):
