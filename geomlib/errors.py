@@ -86,17 +86,34 @@ class GeometryWarning(UserWarning):
     """Something was accepted, but is doubtful: in a file, in data, or in a conversion."""
 
 
-_quiet: ContextVar[bool] = ContextVar("_quiet", default=False)
+# In this context, where warnings go instead of to `warnings`, whose filters are the process's.
+_collected: ContextVar[list[str] | None] = ContextVar("_collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Collect every `GeometryWarning` of this block, and of this thread alone.
+
+    They go nowhere else: filters of `warnings` and blocks around this one do not see them.
+
+    Yields
+    ------
+    list of str
+        The messages so far.
+    """
+    messages: list[str] = []
+    before = _collected.set(messages)
+    try:
+        yield messages
+    finally:
+        _collected.reset(before)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Give no `GeometryWarning` in this block, in this thread alone."""
-    before = _quiet.set(True)
-    try:
+    with collected():
         yield
-    finally:
-        _quiet.reset(before)
 
 
 def warn(message: str) -> None:
@@ -107,7 +124,9 @@ def warn(message: str) -> None:
     message : str
         What was accepted, and what is doubtful about it.
     """
-    if _quiet.get():
+    messages = _collected.get()
+    if messages is not None:
+        messages.append(message)
         return
     level = 2
     frame = sys._getframe(1)

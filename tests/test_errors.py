@@ -1,10 +1,12 @@
 import pickle
+import threading
 import warnings
 
 import pytest
 
 import geomlib
-from geomlib import GeometryError, GeometryFileError
+from geomlib import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.errors import collected, quiet, warn
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,56 @@ def test_warnings_point_at_the_line_of_the_user():
         geomlib.detectors.agipd_1m([(-525, 625)] * 4)
     assert [w.filename for w in caught] == [__file__]
     assert caught[0].category is geomlib.GeometryWarning
+
+
+def test_collected_warnings_go_to_the_list_and_nowhere_else():
+    # In the suite, a warning that gets out is an error.
+    with collected() as outer:
+        warn("first")
+        with collected() as inner:
+            warn("second")
+        with quiet():
+            warn("nobody hears this")
+        warn("third")
+    assert (outer, inner) == (["first", "third"], ["second"])
+    with pytest.warns(GeometryWarning, match="fourth"):
+        warn("fourth")
+    assert outer == ["first", "third"]
+
+
+def test_warnings_are_collected_after_an_error():
+    def fail():
+        with collected():
+            raise GeometryError("bad")
+
+    with pytest.raises(GeometryError, match="bad"):
+        fail()
+    with pytest.warns(GeometryWarning, match="after"):
+        warn("after")
+
+
+def test_other_threads_keep_their_warnings():
+    """What one thread collects changes nothing of the process, nor of other threads."""
+    shown, filters = warnings.showwarning, list(warnings.filters)
+    entered, spoken = threading.Barrier(3), threading.Barrier(3)
+    found = {}
+
+    def collect(name):
+        with collected() as messages:
+            entered.wait(10)
+            warn(name)
+            spoken.wait(10)
+            found[name] = messages
+
+    threads = [threading.Thread(target=collect, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    entered.wait(10)
+    assert warnings.showwarning is shown
+    assert list(warnings.filters) == filters
+    with pytest.warns(GeometryWarning, match="of this thread"):
+        warn("of this thread")
+    spoken.wait(10)
+    for thread in threads:
+        thread.join()
+    assert found == {"a": ["a"], "b": ["b"]}

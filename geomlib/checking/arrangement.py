@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from geomlib.checking.findings import Finding, counted, listed
 from geomlib.checking.nominal import Nominal, base_name, nominal_of
+from geomlib.checking.planes import check_planes, flat_tiles
 from geomlib.checking.tiles import names_of
 from geomlib.coordinates import BoolArray
 from geomlib.detector import FloatArray, IntArray
@@ -33,17 +34,23 @@ def check_arrangement(geometry: Geometry) -> Iterator[Finding]:
     yield from _missing(geometry)
     nominal = nominal_of(geometry.detector)
     frames = _frames(geometry, nominal)
+    found = [*check_planes(geometry, nominal), *_mirrored(geometry, nominal, frames)]
+    yield from found
     # In a frame that is itself wrong, directions and places say nothing more.
-    for check in (_mirrored, _turned):
-        found = list(check(geometry, nominal, frames))
-        yield from found
-        if nominal is None or any(finding.severity == "error" for finding in found):
-            return
-    assert nominal is not None
+    if nominal is None or _wrong(found):
+        return
+    found = list(_turned(geometry, nominal, frames))
+    yield from found
+    if _wrong(found):
+        return
     yield from _tiles_in_modules(geometry, nominal, frames)
     if nominal.groups:
         yield from _modules_in_groups(geometry, nominal, frames)
         yield from _order_of_groups(geometry, nominal, frames)
+
+
+def _wrong(found: Sequence[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in found)
 
 
 def _frames(geometry: Geometry, nominal: Nominal | None) -> _Frames:
@@ -84,13 +91,15 @@ def _mirrored(geometry: Geometry, nominal: Nominal | None, frames: _Frames) -> I
     No rotation makes a left hand of a right one, so all tiles of a detector have the same.
     """
     across = np.cross(frames.x, frames.y)[:, 2]
-    left = across < 0
-    n, wrong = len(left), int(left.sum())
+    # Of a tile that is turned out of the plane, perhaps by more than 90°, it cannot be told.
+    flat = flat_tiles(geometry)
+    left = flat & (across < 0)
+    n, wrong = int(flat.sum()), int(left.sum())
     if wrong == 0:
         return
     mend = "change the sign of fs or of ss, and set the corner to the new first pixel"
     if wrong < n:
-        fewer = left if 2 * wrong <= n else ~left
+        fewer = left if 2 * wrong <= n else flat & ~left
         yield Finding(
             "error",
             "mirrored-tiles",
@@ -124,9 +133,7 @@ def _may_be_mirrored(geometry: Geometry) -> bool:
     return base_name(geometry.detector).startswith("JUNGFRAU")
 
 
-def _turned(geometry: Geometry, nominal: Nominal | None, frames: _Frames) -> Iterator[Finding]:
-    if nominal is None:
-        return
+def _turned(geometry: Geometry, nominal: Nominal, frames: _Frames) -> Iterator[Finding]:
     modules = geometry.detector.tile_modules
     directions = np.zeros(geometry.n_modules, dtype=np.complex128)
     angle = frames.x[:, 0] + 1j * frames.x[:, 1]
@@ -247,7 +254,7 @@ def _tiles_in_modules(geometry: Geometry, nominal: Nominal, frames: _Frames) -> 
         most = max(fit.most for _, fit, _ in fits) / pitch
         if verdict == "order":
             message = f"tiles lie in another order in their modules ({where}{more}) than the data"
-            mend = "exchange their corners, or the rows and columns of the data (min_ss …)"
+            mend = "exchange their places, or the rows and columns of the data"
         else:
             message = (
                 f"tiles are up to {most:.3g} pixels from where they lie in a module of "
@@ -291,7 +298,7 @@ def _modules_in_groups(geometry: Geometry, nominal: Nominal, frames: _Frames) ->
                 "error",
                 "module-order",
                 f"modules {names} of {name} lie in another order than the data",
-                "exchange their corners, or their numbers in the data (dim…, min_ss)",
+                "exchange their places, or their numbers in the data",
                 tiles,
             )
         else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from geomlib import checks
@@ -16,7 +17,7 @@ from geomlib.checking.quadrants import check_quadrants
 from geomlib.checking.readers import readings
 from geomlib.checking.tiles import check_tiles
 from geomlib.detector import Detector
-from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.errors import GeometryError, collected
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of
@@ -25,6 +26,14 @@ from geomlib.geometry import Geometry
 
 #: What quadrants in the wrong unit bring about.
 _FOLLOW_FROM_QUADRANTS = ("overlapping-tiles", "far-tiles", "quadrant-order", "far-from-beam")
+
+#: Parts of warnings of readers about what is usual in a format, if not good.
+_HARMLESS = (
+    "those of the corner or the centre of a pixel",  # no pixel map of another program says it
+    "is read; for another one",
+    "; the first is read",
+    "detectors; number",
+)
 
 
 def check_geometry(
@@ -75,15 +84,18 @@ def check_geometry(
     chosen = format_of(path) if format is None else format_named(format)
     if chosen.name == "crystfel" and not options:
         return check_document(read_document(path), detector)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", GeometryWarning)
+    with collected() as messages:
         found = read_geometry(path, format=chosen.name, detector=detector, **options)
-    doubts = [
-        Finding("warning", "doubtful", str(warning.message).removeprefix(f"{path}: "))
-        for warning in caught
-        if issubclass(warning.category, GeometryWarning)
-    ]
+    doubts = [_doubt(message, path) for message in messages]
     return Report(str(path), _sorted(found, [*doubts, *check_presence(found)]))
+
+
+def _doubt(message: str, path: Path) -> Finding:
+    """Make a finding of a warning of a reader, which may begin with ``path [key]:``."""
+    match = re.match(rf"{re.escape(str(path))}(?: \[(.+?)\])?: ", message)
+    key, said = (match[1], message[match.end() :]) if match else (None, message)
+    harmless = any(part in said for part in _HARMLESS)
+    return Finding("note" if harmless else "warning", "doubtful", said, key=key)
 
 
 def check_document(document: Document, detector: Detector | str | None = None) -> Report:

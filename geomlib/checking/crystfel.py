@@ -67,8 +67,22 @@ _DOUBT_MENDS = (
 )
 # The key whose line shows what a finding about tiles is about; of others, where the corner is.
 _LINE_OF = dict.fromkeys(
-    ("step-length", "skewed-steps", "mirrored-tiles", "mirrored-detector", "turned-tiles"), "fs"
+    (
+        *("step-length", "skewed-steps", "mirrored-tiles", "mirrored-detector", "turned-tiles"),
+        *("tilted-tiles", "tilted-modules"),
+    ),
+    "fs",
 )
+# How to mend errors and warnings about tiles, in words of this format.
+_MENDS = {
+    "step-length": "write fs and ss as vectors of length 1",
+    "far-tiles": "look at corner_x and corner_y (pixels), their signs, and coffset (metres)",
+    "far-from-beam": "look at corner_x and corner_y, which are in pixels, and at their signs",
+    "tile-order": "exchange corner_x and corner_y, or min_ss, max_ss, min_fs and max_fs",
+    "module-order": "exchange corner_x and corner_y, or the places in the data (dim…, min_ss)",
+    "tilted-tiles": "look at z of fs and ss, such as +1.0x +0.0y +0.0z",
+    "tilted-modules": "look at z of fs and ss, such as +1.0x +0.0y +0.0z",
+}
 # Doubts that a reader has of a file, that are no mistake.
 _HARMLESS = ("an electron beam", "CrystFEL moves the detector", "'#' starts no comment")
 
@@ -128,10 +142,12 @@ def with_panel_names(view: PanelView, geometry: Geometry) -> Geometry:
 
 
 def located(view: PanelView, finding: Finding) -> Finding:
-    """Add the line that a finding about tiles or the beam is about, if it has none."""
+    """Add the line that a finding about tiles or the beam is about, and say mends in its words."""
     index, key = None, None
     if finding.line is not None or finding.key is not None:
         return finding
+    if finding.severity != "note":
+        finding = replace(finding, mend=_MENDS.get(finding.code, finding.mend))
     if finding.code == "distance":
         first = view.panels[view.names[0]]
         index, key = first.get("clen", view.top.get("clen")), "clen"

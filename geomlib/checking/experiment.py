@@ -6,12 +6,7 @@ from collections.abc import Iterator
 
 from geomlib.checking.findings import Finding
 from geomlib.geometry import Geometry
-from geomlib.integration.beam import (
-    DISTANCES,
-    ENERGIES,
-    POSSIBLE_DISTANCES,
-    POSSIBLE_ENERGIES,
-)
+from geomlib.limits import DISTANCES, ENERGIES, POSSIBLE_DISTANCES, POSSIBLE_ENERGIES
 
 #: Electron cameras write the wavelength of their electrons as the energy of photons that have it:
 #: eV, and metres from which their detectors are that far away. 0.5 and 4.1 MeV in the corpus.
@@ -50,7 +45,7 @@ def _distance(distance: float) -> Iterator[Finding]:
             "error",
             "distance",
             f"a distance of {distance:g} m is no detector's: it is in metres",
-            f"write metres{likely if distance > high else ''}",
+            f"look at its unit{likely if distance > high else ''}",
         )
     elif not DISTANCES[0] <= distance <= DISTANCES[1]:
         other = 1000 * distance if distance < DISTANCES[0] else distance / 1000
@@ -77,7 +72,7 @@ def _energy(energy: float, distance: float | None) -> Iterator[Finding]:
             "error",
             "energy",
             f"a photon energy of {energy:g} eV is no X-ray's: it is in eV",
-            f"write eV{likely if energy < POSSIBLE_ENERGIES[0] else twice}",
+            f"look at its unit{likely if energy < POSSIBLE_ENERGIES[0] else twice}",
         )
     elif not ENERGIES[0] <= energy <= ENERGIES[1]:
         other = 1000 * energy if energy < ENERGIES[0] else energy / 1000

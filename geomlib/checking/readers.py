@@ -258,7 +258,7 @@ def _unknown(view: PanelView, geometry: Geometry, found: CfelGeometry, out: _Dif
 # -- EXtra-geom ---------------------------------------------------------------------------
 
 
-class _Class(NamedTuple):
+class ExtraGeomClass(NamedTuple):
     """A class of EXtra-geom: its modules (0: any number), rows of one, and first pixels of tiles.
 
     Tiles are found by where they begin in the data; nothing else is looked at.
@@ -275,26 +275,21 @@ def _grid(rows: Sequence[int], columns: Sequence[int]) -> tuple[tuple[int, int],
 
 
 _AGIPD = _grid(range(0, 512, 64), (0,))
-_JUNGFRAU = _Class("JUNGFRAUGeometry", 0, 512, _grid((0, 256), range(0, 1024, 256)))
+_JUNGFRAU = ExtraGeomClass("JUNGFRAUGeometry", 0, 512, _grid((0, 256), range(0, 1024, 256)))
 _CLASSES = {
-    "AGIPD-1M": _Class("AGIPD_1MGeometry", 16, 512, _AGIPD),
-    "AGIPD-500K": _Class("AGIPD_500K2GGeometry", 8, 512, _AGIPD),
-    "LPD-1M": _Class("LPD_1MGeometry", 16, 256, _grid(range(0, 256, 32), (0, 128))),
-    "LPD-Mini": _Class("LPD_MiniGeometry", 0, 32, _grid((0,), (0, 128))),
-    "DSSC-1M": _Class("DSSC_1MGeometry", 16, 128, _grid((0,), (0, 256))),
-    "pnCCD": _Class("PNCCDGeometry", 2, 512, ((0, 0),)),
-    "ePix100": _Class("Epix100Geometry", 1, 704, _grid((0, 352), (0, 384))),
-    "ePix10K": _Class("Epix10KGeometry", 1, 352, _grid((0, 176), (0, 192))),
+    "AGIPD-1M": ExtraGeomClass("AGIPD_1MGeometry", 16, 512, _AGIPD),
+    "AGIPD-500K": ExtraGeomClass("AGIPD_500K2GGeometry", 8, 512, _AGIPD),
+    "LPD-1M": ExtraGeomClass("LPD_1MGeometry", 16, 256, _grid(range(0, 256, 32), (0, 128))),
+    "LPD-Mini": ExtraGeomClass("LPD_MiniGeometry", 0, 32, _grid((0,), (0, 128))),
+    "DSSC-1M": ExtraGeomClass("DSSC_1MGeometry", 16, 128, _grid((0,), (0, 256))),
+    "pnCCD": ExtraGeomClass("PNCCDGeometry", 2, 512, ((0, 0),)),
+    "ePix100": ExtraGeomClass("Epix100Geometry", 1, 704, _grid((0, 352), (0, 384))),
+    "ePix10K": ExtraGeomClass("Epix10KGeometry", 1, 352, _grid((0, 176), (0, 192))),
 }
 
 
-def extra_geom_class(geometry: Geometry) -> str | None:
-    """Name of the class of EXtra-geom for a detector; None if there is none."""
-    found = _class_of(geometry)
-    return None if found is None else found.name
-
-
-def _class_of(geometry: Geometry) -> _Class | None:
+def extra_geom_class(geometry: Geometry) -> ExtraGeomClass | None:
+    """Return the class of EXtra-geom for a detector; None if there is none."""
     name = base_name(geometry.detector)
     if name.startswith("JUNGFRAU") and geometry.detector.data_shape[1:] == (512, 1024):
         return _JUNGFRAU
@@ -304,7 +299,7 @@ def _class_of(geometry: Geometry) -> _Class | None:
 
 def _extra_geom(view: PanelView, geometry: Geometry, found: CfelGeometry) -> Reading:
     reader = "EXtra-geom 1.17"
-    detector = _class_of(geometry)
+    detector = extra_geom_class(geometry)
     if detector is None:
         return Reading(reader, False, ("has no class for this detector",))
     panels: dict[tuple[int, int, int], str] = {}
@@ -332,7 +327,7 @@ def _extra_geom(view: PanelView, geometry: Geometry, found: CfelGeometry) -> Rea
 
 
 def _read_by_extra_geom(
-    view: PanelView, geometry: Geometry, found: CfelGeometry, detector: _Class
+    view: PanelView, geometry: Geometry, found: CfelGeometry, detector: ExtraGeomClass
 ) -> Reading:
     out = _Differences()
     if detector.n_modules and detector.n_modules < geometry.n_modules:

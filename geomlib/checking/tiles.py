@@ -76,8 +76,8 @@ def _pixel_size(geometry: Geometry) -> Iterator[Finding]:
         "pixel-size",
         f"the data is cut as that of {name}, whose pixels are {describe_pitch(pitch)}; here they "
         f"are {describe_pitch(found)}",
-        f"in .geom: res = {1 / pitch[1]:.10g}; if the frames are binned, or this is another "
-        "detector, it is right as it is",
+        f"make them {describe_pitch(pitch)} ({1 / pitch[1]:.10g} a metre); right as it is if the "
+        "frames are binned, or this is another detector",
     )
 
 
@@ -98,7 +98,7 @@ def _step_lengths(geometry: Geometry) -> Iterator[Finding]:
         (STEP_LIMIT * 100, STEP_NOTE * 100),
         "step-length",
         "the steps of {tiles} are not one pixel long, by up to {most:.2g} %",
-        "write fs and ss as vectors of length 1 in .geom, one pixel in other formats",
+        "make fs and ss one pixel long",
         "a refinement that stretched them; right if it was meant",
     )
 
@@ -206,7 +206,7 @@ def _far(geometry: Geometry) -> Iterator[Finding]:
                 "far-tiles",
                 f"{counted(len(apart), 'tile')} {'lies' if len(apart) == 1 else 'lie'} "
                 f"{1e3 * gap:.3g} mm from all others",
-                "look at the unit of its corner (pixels in .geom), its sign, and coffset (metres)",
+                "look at the unit of its place, and at the signs",
                 names_of(geometry, apart),
             )
     corners = outlines[..., :2].reshape(-1, 2)
@@ -217,5 +217,5 @@ def _far(geometry: Geometry) -> Iterator[Finding]:
             "warning",
             "far-from-beam",
             f"the detector is {away:.3g} m from the beam, which runs through x = y = 0",
-            "look at the unit of the corners: pixels in .geom, metres in geomlib",
+            "look at the unit of the positions, and at the signs",
         )

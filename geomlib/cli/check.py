@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geomlib.cli.console import one_line, stdout
-from geomlib.cli.options import Invert, QuadPositions, parse_quad_positions, read_geometry_file
+from geomlib.cli.options import (
+    DetectorName,
+    Invert,
+    QuadPositions,
+    ReadingHints,
+    read_geometry_file,
+)
 from geomlib.errors import GeometryError, GeometryFileError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from geomlib.checking import Finding, Reading, Report
+    from geomlib.detector import Detector
 
 _COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 
@@ -29,9 +36,11 @@ def check(
         bool, typer.Option("--diff", help="Show what --fix would change, and change nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    detector: Annotated[
-        str | None, typer.Option(help="The detector that it describes, if not recognised.")
+    read_as: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FORMAT", help="Its format; default: by the content."),
     ] = None,
+    detector: DetectorName = None,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
 ) -> None:
@@ -42,10 +51,13 @@ def check(
 
     Example: geomlib check agipd.geom --diff
     """
+    hints = ReadingHints(quad_positions, invert, detector, read_as)
     changes: tuple[str, ...] = ()
     try:
-        changes, change = _mended(file, detector, fix, diff)
-        report = _report(file, detector, quad_positions, invert)
+        options = hints.options()
+        fmt = _format(file, read_as)
+        changes, change = _mended(file, fmt, options.get("detector"), fix, diff)
+        report = _report(file, hints, fmt, options)
     except GeometryError as problem:
         if as_json:
             _print_json(_as_dict(file, problem, changes))
@@ -64,12 +76,19 @@ def check(
     raise typer.Exit(0 if report.is_clean else 1)
 
 
-def _mended(file: Path, detector: str | None, fix: bool, diff: bool) -> tuple[tuple[str, ...], str]:
+def _format(file: Path, name: str | None) -> str:
+    from geomlib.formats.registry import format_named, format_of
+
+    return (format_of(file) if name is None else format_named(name)).name
+
+
+def _mended(
+    file: Path, fmt: str, detector: Detector | str | None, fix: bool, diff: bool
+) -> tuple[tuple[str, ...], str]:
     """Safe mends of a .geom file, written if that is asked for, and what they change."""
     from geomlib.checking.mend import mend, read_document, unified_diff, write_mended
-    from geomlib.formats.registry import format_of
 
-    if format_of(file).name != "crystfel":
+    if fmt != "crystfel":
         if fix or diff:
             raise GeometryFileError("only .geom files can be mended (--fix, --diff)", path=file)
         return (), ""
@@ -83,17 +102,14 @@ def _mended(file: Path, detector: str | None, fix: bool, diff: bool) -> tuple[tu
     return mended.changes, unified_diff(document, mended.document) if fix or diff else ""
 
 
-def _report(file: Path, detector: str | None, quad_positions: str | None, invert: bool) -> Report:
+def _report(file: Path, hints: ReadingHints, fmt: str, options: dict[str, Any]) -> Report:
     from geomlib.checking import check_geometry
 
-    options: dict[str, Any] = {"invert": True} if invert else {}
-    if quad_positions is not None:
-        options["quad_positions"] = parse_quad_positions(quad_positions)
     try:
-        return check_geometry(file, detector=detector, **options)
+        return check_geometry(file, format=fmt, **options)
     except GeometryFileError as problem:
-        if "quad_positions" in problem.message and quad_positions is None:
-            read_geometry_file(file)  # says which option is missing
+        if "quad_positions" in problem.message and hints.quad_positions is None:
+            read_geometry_file(file, hints)  # says which option is missing
         raise
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,7 @@ from geomlib.cli.options import (
     ReadingHints,
     read_geometry_file,
 )
-from geomlib.errors import GeometryWarning
+from geomlib.errors import collected
 
 if TYPE_CHECKING:
     from geomlib.geometry import Geometry
@@ -35,14 +34,9 @@ def info(
 
     Example: geomlib info agipd.geom
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", GeometryWarning)
+    with collected() as doubts:
         geometry = read_geometry_file(file, ReadingHints(quad_positions, invert, detector))
-    findings = [
-        one_line(str(w.message).removeprefix(f"{file}: "))
-        for w in caught
-        if issubclass(w.category, GeometryWarning)
-    ]
+    findings = [one_line(doubt.removeprefix(f"{file}: ")) for doubt in doubts]
     _print(describe(geometry), findings)
 
 

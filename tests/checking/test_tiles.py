@@ -81,7 +81,7 @@ def test_pixel_size_of_an_image():
     geometry = detectors.generic([(0, 0)], (4362, 4148), 172e-6)
     (finding,) = [f for f in check_geometry(geometry) if f.code == "pixel-size"]
     assert "Eiger2-16M, whose pixels are 75 µm; here they are 172 µm" in finding.message
-    assert "res = 13333.33333" in finding.mend
+    assert "make them 75 µm (13333.33333 a metre)" in finding.mend
 
 
 def test_steps_that_are_no_pixel():

@@ -42,7 +42,7 @@ def test_findings_name_file_and_line(tmp_path, capsys):
     assert first == (
         f"{path}:1: error: [clen] a distance of 200 m is no detector's: it is in metres (distance)"
     )
-    assert second == "    mend: write metres; if 200 mm are meant, it is 0.2 m"
+    assert second == "    mend: look at its unit; if 200 mm are meant, it is 0.2 m"
 
 
 def test_notes_are_clean(tmp_path, capsys):
@@ -151,6 +151,37 @@ def test_other_formats(tmp_path, capsys):
     quads = "11.4,299 -11.5,8 254.5,-16 14,275"
     assert run("check", path, "--quad-positions", quads) == 1
     assert "error: [p" in capsys.readouterr().out
+
+
+def test_files_that_do_not_say_what_they_are_about(tmp_path, capsys):
+    """``--detector`` takes a geometry file, as in the other commands; ``--from`` a format."""
+    of_detector, path = tmp_path / "lpd.geom", tmp_path / "q.csv"
+    geometry = example_geometry("LPD-1M").replace(distance=0.4, photon_energy=9300)
+    write_geometry(geometry, of_detector, adu_per_ev=0.001)
+    # Twice as far apart as quadrants are: this pattern says nothing of the detector.
+    path.write_text("22.8,598\n-23,16\n509,-32\n557,550\n")
+    assert "say which detector" in run_wrong(capsys, "check", path)
+    assert run("check", path, "--detector", of_detector) == 1
+    assert "(quadrants-unit)" in capsys.readouterr().out
+    quads = geometry.quad_positions(unit=1e-3)
+    path.write_text("".join(f"{x},{y}\n" for x, y in quads))
+    for hints in (["--detector", of_detector], ["--from", "quadrants", "--detector", "LPD-1M"]):
+        assert run("check", path, *hints) == 0
+        assert "(no-energy)" in capsys.readouterr().out
+    assert "is not known" in run_wrong(capsys, "check", path, "--from", "csv")
+    assert "no panel" in run_wrong(capsys, "check", path, "--from", "crystfel")
+    assert run("check", path, "--json", "--detector", "nobody") == 2
+    assert json.loads(capsys.readouterr().out)["clean"] is False
+
+
+def test_positions_with_both_signs_inverted(tmp_path, capsys):
+    path = tmp_path / "lpd.h5"
+    geometry = example_geometry("LPD-1M")
+    write_euxfel(geometry.rotate((0, 0, 180)), path)
+    assert run("check", path) == 1
+    capsys.readouterr()
+    quads = " ".join(f"{x:.3f},{y:.3f}" for x, y in geometry.quad_positions(unit=1e-3))
+    assert run("check", path, "--invert", "--quad-positions", quads) == 0
 
 
 def test_the_detector_can_be_named(tmp_path, capsys):
