@@ -16,6 +16,7 @@ from geomlib.cli.options import (
     Invert,
     QuadPositions,
     ReadingHints,
+    ReadOptions,
     check_output,
     read_geometry_file,
 )
@@ -158,6 +159,7 @@ def assemble(
     quad_positions: QuadPositions = None,
     invert: Invert = False,
     detector: DetectorName = None,
+    read: ReadOptions = None,
 ) -> None:
     """Assemble detector data into a picture (.png), an array (.npy) or a NeXus file (.h5).
 
@@ -169,7 +171,7 @@ def assemble(
     from geomlib.data import open_frames, select_frames, write_hdf5, write_npy
 
     suffix = check_output(output, _SUFFIXES, [*data, geometry])
-    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
+    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector, more=read))
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
     how = _reduction(reduce, suffix, len(chosen))

@@ -48,6 +48,10 @@ _IN_THE_SHELL = (
     ("pass energy=…, in eV, or wavelength=…,", "give --energy, in eV, or --wavelength,"),
     ("pass energy (in eV) or wavelength (in", "give --energy (in eV) or --wavelength (in"),
     ("(unit='2th_deg', 'r_mm')", "(--unit 2th_deg or r_mm)"),
+    ("pass photon_energy=…, in eV", "give --energy, in eV"),
+    ("pass photon_energy=… in eV", "give --energy, in eV"),
+    ("geom.replace(distance=…)", "--distance"),
+    ("right detector=?", "right --detector?"),
     ("pass allow_loss=True", "give --allow-loss"),
     ("give format=…", "give --to"),
     ("option 'reference'", "option '--reference'"),
@@ -62,7 +66,14 @@ def in_the_shell(message: str) -> str:
     """Return a message of the library in words of the shell."""
     for said, meant in _IN_THE_SHELL:
         message = message.replace(said, meant)
-    return re.sub(r"format='(\w+)'", r"--to \1", message)
+    message = re.sub(r"format='(\w+)'", r"--to \1", message)
+    message = re.sub(r"\b[Pp]ass detector=", "give --detector ", message)
+    return re.sub(r"\b([Pp]ass|or) (\w+)=(?=['…\s,]|$)", _as_read_option, message)
+
+
+def _as_read_option(found: re.Match[str]) -> str:
+    start = "or" if found[1] == "or" else "give"
+    return f"{start} --read {found[2]}="
 
 
 def one_line(message: str) -> str:

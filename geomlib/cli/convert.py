@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,9 @@ from geomlib.cli.options import (
     Invert,
     QuadPositions,
     ReadingHints,
+    ReadOptions,
     check_folder,
+    parse_option,
     read_geometry_file,
 )
 from geomlib.errors import GeometryError
@@ -71,6 +72,7 @@ def convert(
     detector: DetectorName = None,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
+    read: ReadOptions = None,
     formats: Annotated[
         bool, typer.Option("--formats", help="List the formats, and leave.")
     ] = False,
@@ -93,13 +95,13 @@ def convert(
         raise GeometryError("give two files: geomlib convert IN OUT")
     fmt = format_to_write(target, to)
     check_folder(target)
-    hints = ReadingHints(quad_positions, invert, detector, read_as)
+    hints = ReadingHints(quad_positions, invert, detector, read_as, read)
     geometry = read_geometry_file(source, hints)
     changes = {"distance": distance, "photon_energy": energy}
     geometry = geometry.replace(**{k: v for k, v in changes.items() if v is not None})
     options: dict[str, Any] = {"layout": layout, "adu_per_ev": adu_per_ev, "reference": reference}
     given = {name: value for name, value in options.items() if value is not None}
-    given |= dict(_option(text) for text in more or ())
+    given |= dict(parse_option(text) for text in more or ())
     try:
         report = fmt.write(geometry, target, allow_loss=allow_loss, **given)
     except GeometryLossError as problem:
@@ -107,17 +109,6 @@ def convert(
         raise
     stdout().print(f"{target}: {geometry!r}", markup=False, soft_wrap=True)
     _print(geometry, report)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """Split ``name=value``; values are numbers, true, false, null or, if they are no JSON, text."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip().isidentifier():
-        raise GeometryError(f"--option {text!r}: expected NAME=VALUE")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value
 
 
 def _print(geometry: Geometry, report: LossReport) -> None:
@@ -144,10 +135,10 @@ def _positions(report: LossReport) -> tuple[str, str, str]:
     name = "positions of tiles"
     if report.displacement is None:
         return name, "not measured: nothing reads the file back as tiles", "yellow"
-    moved = f"largest displacement {1e6 * report.displacement:.3g} µm"
     if not report.moved:
-        return name, f"kept ({moved})", "green"
-    return name, f"{moved} ({report.tile})", "yellow"
+        return name, "kept (largest displacement 0 µm)", "green"
+    moved = f"{1e6 * report.moved:.4g}"
+    return name, f"largest displacement {moved} µm ({report.tile})", "yellow"
 
 
 def _list_formats() -> None:

@@ -13,6 +13,7 @@ from geomlib.cli.options import (
     Invert,
     QuadPositions,
     ReadingHints,
+    ReadOptions,
     read_geometry_file,
 )
 from geomlib.errors import collected
@@ -29,13 +30,16 @@ def info(
     quad_positions: QuadPositions = None,
     invert: Invert = False,
     detector: DetectorName = None,
+    read: ReadOptions = None,
 ) -> None:
     """Say what a geometry file holds: detector, tiles, beam, groups, and what is doubtful in it.
 
     Example: geomlib info agipd.geom
     """
     with collected() as doubts:
-        geometry = read_geometry_file(file, ReadingHints(quad_positions, invert, detector))
+        geometry = read_geometry_file(
+            file, ReadingHints(quad_positions, invert, detector, more=read)
+        )
     findings = [one_line(doubt.removeprefix(f"{file}: ")) for doubt in doubts]
     _print(describe(geometry), findings)
 

@@ -14,6 +14,7 @@ from geomlib.cli.options import (
     Invert,
     QuadPositions,
     ReadingHints,
+    ReadOptions,
     check_output,
     read_geometry_files,
 )
@@ -45,6 +46,7 @@ def inspect(
     quad_positions: QuadPositions = None,
     invert: Invert = False,
     detector: DetectorName = None,
+    read: ReadOptions = None,
 ) -> None:
     """Draw where the tiles of a detector are, in front view (x to the left).
 
@@ -52,7 +54,9 @@ def inspect(
     """
     files = [file] if compare is None else [file, compare]
     check_output(output, _SUFFIXES, files)
-    geometry, *others = read_geometry_files(files, ReadingHints(quad_positions, invert, detector))
+    geometry, *others = read_geometry_files(
+        files, ReadingHints(quad_positions, invert, detector, more=read)
+    )
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -27,6 +27,7 @@ from geomlib.cli.options import (
     Invert,
     QuadPositions,
     ReadingHints,
+    ReadOptions,
     check_output,
     read_geometry_file,
 )
@@ -206,6 +207,7 @@ def integrate(
     quad_positions: QuadPositions = None,
     invert: Invert = False,
     detector: DetectorName = None,
+    read: ReadOptions = None,
 ) -> None:
     """Integrate detector data around the beam: a curve, or a cake, as text, NeXus or a picture.
 
@@ -225,7 +227,7 @@ def integrate(
     mask_file, mask_dataset = _mask_place(mask)
     inputs = [*data, geometry, *(path for path in (mask_file, poni) if path is not None)]
     suffix = check_output(output, SUFFIXES, inputs)
-    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
+    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector, more=read))
     stack = open_frames(data, layout, dataset=dataset)
     chosen = select_frames(frames, stack.n_frames)
     options = {

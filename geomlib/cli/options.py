@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +69,34 @@ DetectorName = Annotated[
 ]
 
 
+ReadOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--read",
+        metavar="NAME=VALUE",
+        help="Any other option for reading the geometry file, such as reference=centre for a "
+        "pixel map; may be repeated.",
+    ),
+]
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """Split ``name=value``; values are numbers, true, false, null or, if they are no JSON, text.
+
+    Raises
+    ------
+    GeometryError
+        If it is none.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise GeometryError(f"{text!r} is no option: expected NAME=VALUE")
+    try:
+        return name.strip(), json.loads(value)
+    except (ValueError, RecursionError):
+        return name.strip(), value
+
+
 class ReadingHints(NamedTuple):
     """What the command line says about a geometry file to be read.
 
@@ -81,16 +110,21 @@ class ReadingHints(NamedTuple):
         Name of the detector, or a geometry file of it.
     format : str, optional
         Name of the format.
+    more : sequence of str, optional
+        Other options of the reader, as ``name=value``.
     """
 
     quad_positions: str | None = None
     invert: bool = False
     detector: str | None = None
     format: str | None = None
+    more: Sequence[str] | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the same as options of `read_geometry`."""
-        options: dict[str, Any] = {"invert": True} if self.invert else {}
+        options = dict(parse_option(text) for text in self.more or ())
+        if self.invert:
+            options["invert"] = True
         if self.quad_positions is not None:
             options["quad_positions"] = parse_quad_positions(self.quad_positions)
         if self.detector is not None:

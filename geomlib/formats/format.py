@@ -49,6 +49,9 @@ class Format:
         Whether a suffix alone says that a file is to be written in this format.
     float32 : bool
         Whether each pixel's position is rounded to float32 in its files.
+    by_layout : bool
+        Whether the programs that read hexagonal detectors from its files know them by their layout,
+        though it has no place for hexagons.
     needs_detector : bool
         Whether its files do not say what detector they are about, so that reading one needs it.
     write_options : str, optional
@@ -64,6 +67,7 @@ class Format:
     holds: frozenset[Content] = EVERYTHING
     suffix_decides: bool = True
     float32: bool = False
+    by_layout: bool = False
     needs_detector: bool = False
     write_options: str | None = None
 
@@ -99,7 +103,7 @@ class Format:
         target, writer = Path(path), _load(self.writer)
         # Of the formats of single pixels, some have this option.
         rounded = self.float32 and options.get("dtype", "float32") == "float32"
-        declared = Declared(self.name, self.holds, rounded)
+        declared = Declared(self.name, self.holds, rounded, self.by_layout)
 
         def write(where: Path) -> None:
             writer(geometry, where, **options)

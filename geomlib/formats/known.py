@@ -27,8 +27,10 @@ KNOWN: tuple[Format, ...] = (
         f"{_HERE}.crystfel.read:read_crystfel",
         f"{_HERE}.crystfel.write:write_crystfel",
         text=True,
-        # Hexagons are known again by their layout; what CrystFEL makes of them the writer says.
-        holds=EVERYTHING - {"name of the detector", "wide border pixels", "facts of the detector"},
+        holds=EVERYTHING
+        - {"hexagons", "name of the detector", "wide border pixels", "facts of the detector"},
+        # EXtra-geom and geomlib; CrystFEL takes the pixels of a DSSC as rectangles.
+        by_layout=True,
         write_options=f"{_HERE}.crystfel.options:Options",
     ),
     Format(

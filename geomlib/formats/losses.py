@@ -35,6 +35,7 @@ Content = Literal[
     "wide border pixels",
     "facts of the detector",
     "layout of the data",
+    "other lines of the .geom file",
 ]
 EVERYTHING: frozenset[Content] = frozenset(get_args(Content))
 #: Tiles that a file moves by more than this, in metres, are refused.
@@ -89,9 +90,20 @@ class LossReport:
                 f"in a {self.format!r} file, tiles are up to "
                 f"{1e6 * self.moved:.3g} µm away from here ({self.tile})"
             )
-        if self.lost:
-            found.append(f"a {self.format!r} file has no place for: {', '.join(self.lost)}")
+        if "hexagons" in self.lost:
+            found.append(
+                f"a {self.format!r} file cannot hold hexagonal pixels: programs that do not know "
+                "the detector take them as rectangles, in straight rows"
+            )
+        if rest := [_said(content) for content in self.lost if content != "hexagons"]:
+            found.append(f"a {self.format!r} file has no place for: {', '.join(rest)}")
         return found
+
+
+def _said(content: Content) -> str:
+    if content == "other lines of the .geom file":
+        return f"{content} (ADU scale, mask bits, axes of the data, comments …)"
+    return content
 
 
 class GeometryLossError(GeometryError):
@@ -114,11 +126,24 @@ class GeometryLossError(GeometryError):
 
 
 class Declared(NamedTuple):
-    """What a format says of itself: its name, what it holds, and whether positions are float32."""
+    """What a format says of itself.
+
+    Attributes
+    ----------
+    format : str
+        Its name.
+    holds : set of str
+        What it holds.
+    float32 : bool
+        Whether positions of pixels are float32.
+    by_layout : bool
+        Whether the programs that read hexagonal detectors from it know them by their layout.
+    """
 
     format: str
     holds: frozenset[Content]
     float32: bool = False
+    by_layout: bool = False
 
 
 def measure(
@@ -164,7 +189,7 @@ def measure(
         # The tiles found from rounded pixels are better than the pixels that others read.
         half = 0.5 * np.spacing(np.abs(outlines).astype(np.float32))
         shift = shift + np.linalg.norm(half, axis=-1).max(axis=1)
-    if hexagons:
+    if hexagons and not declared.by_layout:
         # Odd rows are half a pixel further along fast scan than those of rectangles.
         shift = shift + 0.5 * np.linalg.norm(geometry.tile_fs, axis=1)
     return _report(geometry, declared.format, shift, present, lost)
@@ -221,6 +246,9 @@ def contents(geometry: Geometry) -> set[Content]:
         "wide border pixels": not known and bool(np.any(detector.wide_edges)),
         "facts of the detector": not known and any(_facts(detector)),
         "layout of the data": True,
+        "other lines of the .geom file": geometry.source is not None
+        and geometry.source.format == "crystfel"
+        and geometry.source.text is not None,
     }
     return {content for content, here in present.items() if here}
 
@@ -318,6 +346,8 @@ def _missing(geometry: Geometry, back: Geometry, order: IntArray | None) -> set[
         and np.array_equal(_edges(ours), _edges(theirs)[order]),
         "facts of the detector": _facts(ours) == _facts(theirs),
         "layout of the data": order is not None,
+        "other lines of the .geom file": back.source is not None
+        and back.source.format == "crystfel",
     }
     return {content for content, kept in same.items() if not kept}
 

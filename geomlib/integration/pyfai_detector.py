@@ -105,6 +105,12 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         # In one piece: the loops of pyFAI's distortion want it so.
         return self._finite(np.ascontiguousarray(corners.reshape(*self.shape, -1, 3)[..., ::-1]))
 
+    def corners_in_file(self) -> npt.NDArray[np.float32]:
+        """Return the same in float32, as pyFAI's files have them, in half the memory."""
+        corners = self.geometry.pixel_corners(wide=self.wide, dtype=np.float32)
+        in_order: npt.NDArray[np.float32] = corners.reshape(*self.shape, -1, 3)[..., ::-1]
+        return self._finite(in_order)
+
     def calc_cartesian_positions(
         self,
         d1: NDArray | None = None,
@@ -159,7 +165,7 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         )
         return places
 
-    def _finite(self, places: FloatArray) -> FloatArray:
+    def _finite(self, places: NDArray) -> NDArray:
         """Put pixels that belong to no tile, which are masked, where the first pixel is."""
         nowhere = (tile_map(self.geometry.detector) < 0).reshape(self.shape)
         if nowhere.any():
@@ -285,7 +291,7 @@ def write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
     for name in ("mask", "flatfield", "darkcurrent"):
         if (image := getattr(detector, name)) is not None:
             _packed(group, name, image).attrs["interpretation"] = "image"
-    corners = _packed(group, "pixel_corners", detector.get_pixel_corners().astype(np.float32))
+    corners = _packed(group, "pixel_corners", detector.corners_in_file())
     corners.attrs["interpretation"] = "vertex"
     if detector.sensor:
         group["sensor_material"] = np.bytes_(detector.sensor.material.name)

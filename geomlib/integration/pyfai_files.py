@@ -299,7 +299,9 @@ def _pyfai_detector(path: str, config: dict[str, Any]) -> Any:
         sizes = [] if shape is None else [int(n) for n in shape]
     except Exception as problem:  # pyFAI raises whatever the constructor of a detector raises.
         raise GeometryFileError(
-            f"pyFAI knows no such detector: {problem}", path=path, key="Detector"
+            f"pyFAI knows no detector {str(config.get('detector'))[:60]!r}: {str(problem)[:200]}",
+            path=path,
+            key="Detector",
         ) from problem
     # Twelve coordinates a pixel.
     if sizes and not (

@@ -1,5 +1,6 @@
 """``geomlib convert``."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -157,11 +158,32 @@ def test_hints_for_reading_and_options_for_writing(tmp_path, capsys):
     np.testing.assert_allclose(back.tile_corners, geometry.tile_corners, rtol=0, atol=1e-16)
     capsys.readouterr()
     error = run_wrong(capsys, "convert", tmp_path / "a.cxi", *maps, "-o", "dtype")
-    assert "--option 'dtype': expected NAME=VALUE" in error
+    assert "'dtype' is no option: expected NAME=VALUE" in error
     error = run_wrong(capsys, "convert", tmp_path / "a.cxi", *maps, "-o", "nope=1")
     assert "there is no option 'nope'; the options are dtype, reference, unit" in error
     error = run_wrong(capsys, "convert", tmp_path / "a.cxi")
     assert "geomlib convert IN OUT" in error
+
+
+def test_options_for_reading(tmp_path, capsys):
+    geometry = example_geometry("ePix10K").replace(distance=0.2, photon_energy=9000)
+    write_geometry(geometry, tmp_path / "m.h5", format="pixelmap", dtype="float64")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        for name in list(file.attrs):
+            del file.attrs[name]
+        x = file["x"][()]
+        for name in list(file):
+            del file[name]
+        file["x"], file["y"] = x, np.zeros_like(x)
+        file["y"][...] = geometry.pixel_positions("corner")[0, ..., 1]
+    command = ["convert", tmp_path / "m.h5", tmp_path / "b.data", "--distance", 0.2]
+    assert run(*command) == 0
+    assert "give --read reference='corner' or 'centre'" in capsys.readouterr().err
+    assert run(*command, "--read", "reference=centre", "--read", "pixel_size=1e-4") == 0
+    assert "reference" not in capsys.readouterr().err
+    shift = read_geometry(tmp_path / "b.data").tile_corners - geometry.tile_corners
+    # Corners taken for centres: half a pixel of 100 µm back along fs = -x and ss = -y.
+    np.testing.assert_allclose(shift[:, :2], 50e-6, rtol=0, atol=1e-12)
 
 
 def test_formats_are_listed(capsys):

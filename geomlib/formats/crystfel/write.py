@@ -51,8 +51,7 @@ def write_crystfel(
     Warns
     -----
     GeometryWarning
-        What is left to fill in; hexagons, which the format cannot hold; a distance or photon energy
-        that looks like one in another unit.
+        What is left to fill in; a distance or photon energy that looks like one in another unit.
     """
     text, doubts = _text(geometry, Options(**options))
     with replacing(path) as temporary:
@@ -77,9 +76,14 @@ def crystfel_text(geometry: Geometry, **options: Any) -> str:
     Warns
     -----
     GeometryWarning
-        As `write_crystfel`.
+        As `write_crystfel`, and for hexagons, which the format cannot hold.
     """
     text, doubts = _text(geometry, Options(**options))
+    if geometry.detector.pixel_shape == "hexagon":
+        doubts.append(
+            "a .geom file cannot hold hexagonal pixels: CrystFEL will take them as rectangles, "
+            "and odd rows as not shifted"
+        )
     for doubt in doubts:
         warn(doubt)
     return text
@@ -173,9 +177,4 @@ def _doubts(geometry: Geometry, distance: float | None, energy: float | None) ->
         doubts.append(f"distance is {distance:g} m; expected metres, are these millimetres?")
     if energy is not None and energy < _SOFT:
         doubts.append(f"photon_energy is {energy:g} eV; expected eV, are these keV?")
-    if geometry.detector.pixel_shape == "hexagon":
-        doubts.append(
-            "a .geom file cannot hold hexagonal pixels: CrystFEL will take them as rectangles, "
-            "and odd rows as not shifted"
-        )
     return doubts
