@@ -108,7 +108,7 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
     def corners_in_file(self) -> npt.NDArray[np.float32]:
         """Return the same in float32, as pyFAI's files have them, in half the memory."""
         corners = self.geometry.pixel_corners(wide=self.wide, dtype=np.float32)
-        in_order: npt.NDArray[np.float32] = corners.reshape(*self.shape, -1, 3)[..., ::-1]
+        in_order: NDArray = corners.reshape(*self.shape, -1, 3)[..., ::-1]
         return self._finite(in_order)
 
     def calc_cartesian_positions(
