@@ -36,10 +36,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     GeometryError
         If `path` is no path.
     GeometryFileError
-        If the system refuses to write; it names the file to be, not the temporary one.
+        If it is a folder, or the system refuses to write; it names the file to be, not the
+        temporary one.
     """
     target = Path(os.path.realpath(checks.path("path", path)))
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    if target.is_dir():
+        raise system_error(IsADirectoryError(), path, "written")
+    # Systems limit the bytes of a name, to 255 mostly.
+    start = target.name.encode("utf-8", "ignore")[:100].decode("utf-8", "ignore")
+    temporary = target.with_name(f".{start}.{secrets.token_hex(6)}.tmp")
     # Not tempfile: its files are readable by their owner alone, whatever the umask says.
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

@@ -185,6 +185,19 @@ class Detector(Value):
         return module, slice(ss0, ss1), slice(fs0, fs1)
 
     @property
+    def stacked_shape(self) -> tuple[int, int]:
+        """Rows and columns of data with the modules stacked along slow scan, in one image."""
+        modules, n_ss, n_fs = self.data_shape
+        return modules * n_ss, n_fs
+
+    @property
+    def stacked_bounds(self) -> IntArray:
+        """Rows from and to, columns from and to, of each tile in that image, shape (n_tiles, 4)."""
+        bounds = self.tile_bounds[:, 1:].copy()
+        bounds[:, :2] += self.tile_modules[:, np.newaxis] * self.data_shape[1]
+        return bounds
+
+    @property
     def module_groups(self) -> dict[str, tuple[int, ...]]:
         """Named groups of modules: quadrants ``q0`` …, or nothing."""
         if self.quadrants is None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
 from geomlib.coordinates import BoolArray
 from geomlib.detector import Detector, IntArray
+from geomlib.errors import warn
 from geomlib.metadata import BadRegion
+
+#: A mask with more blocks is noise: it would have 1.6 % of the pixels of a 16-megapixel detector,
+#: each on its own.
+MOST_BLOCKS = 2**18
 
 
 def blocks(mask: BoolArray) -> IntArray:
@@ -34,6 +41,39 @@ def blocks(mask: BoolArray) -> IntArray:
     new = (np.diff(runs, axis=1) != [[1], [0], [0]]).any(axis=0)
     first, last = np.append(True, new)[: runs.shape[1]], np.append(new, True)[: runs.shape[1]]
     return np.column_stack([runs[0, first], runs[0, last] + 1, runs[1, first], runs[2, first]])
+
+
+def regions_of_tiles(tiles: Iterable[tuple[int, IntArray]], where: str) -> list[BadRegion]:
+    """Return the bad regions of a file that has a mask: none, with a warning, if it is noise.
+
+    Parameters
+    ----------
+    tiles : iterable of (int, ndarray of int, shape (n, 4))
+        Number of a tile, and `blocks` of its bad pixels, counted from its first pixel.
+    where : str
+        The mask, for the warning: its file, and its place in there.
+
+    Warns
+    -----
+    GeometryWarning
+        If there are more than `MOST_BLOCKS` of them.
+    """
+    kept: list[tuple[int, IntArray]] = []
+    count = 0
+    for tile, found in tiles:
+        count += len(found)
+        if count > MOST_BLOCKS:
+            warn(
+                f"{where}: has more than {MOST_BLOCKS} separate blocks of bad pixels; "
+                "the mask is left out"
+            )
+            return []
+        kept.append((tile, found))
+    every = ((tile, block) for tile, found in kept for block in found.tolist())
+    return [
+        BadRegion(f"bad_mask{i}", tile, (ss0, ss1), (fs0, fs1))
+        for i, (tile, (ss0, ss1, fs0, fs1)) in enumerate(every)
+    ]
 
 
 def regions_of_mask(detector: Detector, mask: npt.ArrayLike) -> tuple[BadRegion, ...]:

@@ -42,8 +42,11 @@ def test_what_is_no_format(name, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unit": "mm"}, "unit must be a positive, finite number, not 'mm'"),
-        ({"unit": 0}, "unit must be a positive, finite number, not 0"),
+        (
+            {"unit": "ell"},
+            "unit must be 'm', 'mm', 'um', 'pixels' or a positive .* not 'ell'",
+        ),
+        ({"unit": 0}, "unit must be .* a positive number of metres, not 0"),
         ({"invert": "no"}, "invert must be True or False, not 'no'"),
     ],
 )

@@ -66,3 +66,18 @@ def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
         raise PermissionError(13, "Permission denied", str(temporary))
     assert str(caught.value) == f"{path}: cannot be written: Permission denied"
     assert not list(tmp_path.iterdir())
+
+
+def test_long_names(tmp_path):
+    # 243 bytes; systems allow 255.
+    path = tmp_path / ("漢" * 78 + ".cxi.data")
+    with replacing(path) as temporary:
+        temporary.write_text("content")
+    assert path.read_text() == "content"
+
+
+def test_a_folder_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(GeometryFileError) as caught, replacing(tmp_path):
+        pytest.fail("was given a file to write")
+    assert str(caught.value) == f"{tmp_path}: is a folder; expected a file"
+    assert not list(tmp_path.iterdir())

@@ -31,6 +31,17 @@ def test_derived_values():
     assert repr(detector) == "<Detector toy: 2 × 4 × 3 pixels of 1000 × 2000 µm, 3 tiles>"
 
 
+def test_modules_stacked_along_slow_scan():
+    detector = Detector("a", (3, 8, 6), [(0, 0, 4, 0, 6), (2, 4, 8, 1, 5)], (1e-4, 1e-4))
+    assert detector.stacked_shape == (24, 6)
+    assert detector.stacked_bounds.tolist() == [[0, 4, 0, 6], [20, 24, 1, 5]]
+    # The same pixels as in data with an axis of modules.
+    data = np.arange(3 * 8 * 6).reshape(detector.data_shape)
+    for tile, (ss0, ss1, fs0, fs1) in enumerate(detector.stacked_bounds):
+        part = data.reshape(detector.stacked_shape)[ss0:ss1, fs0:fs1]
+        np.testing.assert_array_equal(part, data[detector.tile_slice(tile)])
+
+
 def test_tile_map_marks_data_that_no_tile_uses():
     detector = make(tile_bounds=[(0, 0, 2, 0, 3), (1, 1, 4, 0, 2)])
     expected = np.full((2, 4, 3), -1)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from geomlib.detectors import example_geometry
+from geomlib.errors import GeometryWarning
 from geomlib.metadata import BadRegion
-from geomlib.regions import blocks, regions_of_mask
+from geomlib.regions import MOST_BLOCKS, blocks, regions_of_mask, regions_of_tiles
 
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
 
@@ -55,3 +56,16 @@ def test_data_of_no_tile_is_no_region():
     regions = regions_of_mask(detector, np.ones(detector.data_shape))
     assert regions[1] == BadRegion("bad_mask1", 1, (0, 352), (384, 768))
     assert len(regions) == 4
+
+
+def test_regions_of_tiles_up_to_a_limit():
+    tiles = [(3, np.array([[0, 1, 2, 4]])), (1, np.zeros((0, 4), int)), (2, [[5, 6, 7, 8]])]
+    assert regions_of_tiles([(t, np.array(b)) for t, b in tiles], "a") == [
+        BadRegion("bad_mask0", 3, (0, 1), (2, 4)),
+        BadRegion("bad_mask1", 2, (5, 6), (7, 8)),
+    ]
+    block = np.array([[0, 1, 0, 1]])
+    most = np.repeat(block, MOST_BLOCKS - 1, axis=0)
+    assert len(regions_of_tiles([(0, most), (1, block)], "a")) == MOST_BLOCKS
+    with pytest.warns(GeometryWarning, match=r"^a: has more than 262144 .*; the mask is left out"):
+        assert regions_of_tiles([(0, most), (1, block), (2, block)], "a") == []

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geomlib.errors import GeometryError
 from geomlib.units import (
     ANGSTROM,
     energy_from_wavelength,
+    length_unit,
     wavelength_from_energy,
     wavelength_to_write,
 )
@@ -37,3 +39,28 @@ def test_common_energies_come_back():
     exact = sum(a == b for a, b in zip(common, back, strict=True))
     assert exact >= 8  # six of seven have a wavelength of their own
     assert energy_from_wavelength(wavelength_to_write(9300.0) * ANGSTROM) == 9300.0
+
+
+@pytest.mark.parametrize(
+    ("given", "metres"),
+    [
+        ("m", 1.0),
+        ("Metres", 1.0),
+        (" mm ", 1e-3),
+        ("um", 1e-6),
+        ("\N{MICRO SIGN}m", 1e-6),
+        ("\N{GREEK SMALL LETTER MU}m", 1e-6),
+        ("nm", 1e-9),
+        ("pixels", None),
+        ("px", None),
+        (2e-4, 2e-4),
+    ],
+)
+def test_units_of_positions(given, metres):
+    assert length_unit("unit", given) == metres
+
+
+@pytest.mark.parametrize("given", ["ell", "", -1, 0, float("nan"), None, True, [1e-3], b"mm"])
+def test_no_units_of_positions(given):
+    with pytest.raises(GeometryError, match=r"^length must be 'm', 'mm', 'um', 'pixels' or a pos"):
+        length_unit("length", given)

@@ -24,20 +24,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.detector import Detector, FloatArray, IntArray
 from geomlib.errors import GeometryFileError, warn
 from geomlib.formats import hdf5
-from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, layout_text
-from geomlib.formats.recognise import StoredTiles
+from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, layout_text, wanted_detectors
+from geomlib.formats.recognise import MAX_MODULES, StoredTiles
 from geomlib.geometry import Geometry
-from geomlib.metadata import BadRegion
-from geomlib.regions import blocks
+from geomlib.regions import blocks, regions_of_tiles
+from geomlib.units import JOULE_PER_EV
 
 if TYPE_CHECKING:
     import h5py
 
-#: Charge of the electron in C, exact since the 2019 redefinition of the SI: a J in eV.
-_JOULE_PER_EV = 1.602176634e-19
 #: No photons have more than this, in J (6 GeV): larger numbers are other units.
 _LARGEST_ENERGY = 1e-9
 _VERSION = 160
@@ -45,11 +44,11 @@ _VERSION = 160
 _BAD, _MISSING = 0x80, 0x200
 #: Invalid, hot, dead, in a shadow, bad, missing, noisy. Saturation and signal belong to one frame.
 _UNUSABLE = 0x1 | 0x4 | 0x8 | 0x10 | _BAD | _MISSING | 0x400
-#: A mask with more blocks is noise.
-_MOST_REGIONS = 10_000
 #: Examples of the specification misspell the first one.
 _CORNERS, _MISSPELT, _BASIS = "corner_position", "corner_positions", "basis_vectors"
 _MASK_CHUNK = 1024
+#: Most numbers of vectors, and of a chunk of them.
+_LARGEST_VECTORS = 2**20
 #: Most pixels of a mask: four times the largest detector there is.
 _LARGEST_MASK = 2**26
 
@@ -91,6 +90,8 @@ def read_cxi(
     ------
     GeometryFileError
         If there is no geometry in the file, or it is not as described above.
+    GeometryError
+        If an argument is not as described.
 
     Warns
     -----
@@ -98,7 +99,10 @@ def read_cxi(
         If there are several detectors, z is not from the sample, or something is misspelt or in
         other units.
     """
-    name = fspath(path)
+    name = fspath(checks.path("path", path))
+    wanted_detectors(detector)
+    if detector_path is not None:
+        checks.text("detector_path", detector_path)
     with hdf5.opened(name) as file:
         found = _choose(file, name) if detector_path is None else _given(file, detector_path)
         return _read(found, name, detector)
@@ -108,40 +112,42 @@ def is_cxi(path: Path, first_bytes: bytes) -> bool:
     """Tell whether a file is a CXI file, with a geometry or without."""
 
     def test(file: h5py.File) -> bool:
-        return "cxi_version" in file or any(_has_geometry(found) for found in _detectors(file))
+        return hdf5.has(file, "cxi_version") or any(
+            _has_geometry(found) for found in _detectors(file)
+        )
 
     return hdf5.recognised(path, first_bytes, test)
 
 
 def _detectors(file: h5py.File) -> Iterator[h5py.Group]:
     """Detectors of the first entry that has some."""
-    for entry in _numbered(file, "entry"):
+    turns = iter(range(hdf5.MOST_LOOKED_AT))
+    for entry in _numbered(file, "entry", turns):
         any_here = False
-        for instrument in _numbered(entry, "instrument"):
-            for found in _numbered(instrument, "detector"):
+        for instrument in _numbered(entry, "instrument", turns):
+            for found in _numbered(instrument, "detector", turns):
                 any_here = True
                 yield found
         if any_here:
             return
 
 
-def _numbered(parent: h5py.Group, kind: str) -> Iterator[h5py.Group]:
-    """Members ``kind_1``, ``kind_2`` …, by number."""
+def _numbered(
+    parent: h5py.Group, kind: str, turns: Iterator[int] | None = None
+) -> Iterator[h5py.Group]:
+    """Members ``kind_1``, ``kind_2`` …, by number; ``turns`` as in `hdf5.members`."""
     import h5py
 
-    names = [name for name in parent if re.fullmatch(rf"{kind}_[0-9]{{1,9}}", name)]
+    every = hdf5.members(parent, turns=turns)
+    names = [name for name in every if re.fullmatch(rf"{kind}_[0-9]{{1,9}}", name)]
     for name in sorted(names, key=lambda name: int(name.split("_")[1])):
-        found = hdf5.child(parent, name)
+        found = parent[name]
         if isinstance(found, h5py.Group):
             yield found
 
 
 def _has_geometry(group: h5py.Group) -> bool:
-    return any(_has(group, name) for name in (_CORNERS, _MISSPELT, _BASIS))
-
-
-def _has(group: h5py.Group, name: str) -> bool:
-    return group.get(name, getlink=True) is not None
+    return any(hdf5.has(group, name) for name in (_CORNERS, _MISSPELT, _BASIS))
 
 
 def _choose(file: h5py.File, path: str) -> h5py.Group:
@@ -177,7 +183,7 @@ def _read(group: h5py.Group, path: str, wanted: str | Detector | None) -> Geomet
     corners = corners.reshape(-1, 3)
     if not len(corners):
         raise hdf5.error(group, _CORNERS, "expected at least one module, found none")
-    layout = hdf5.text(group, LAYOUT_KEY)
+    layout = hdf5.note(group, LAYOUT_KEY)
     shape = _shape(group, len(corners), modular)
     mask = _mask(group, len(corners), shape)
     distance, places = _distance(group, corners, path, own=layout is not None)
@@ -200,7 +206,7 @@ def _read(group: h5py.Group, path: str, wanted: str | Detector | None) -> Geomet
         format="cxi",
         layout=layout,
         detector=wanted,
-        bad_blocks=[] if mask is None else _bad_blocks(mask, sizes, f"{group.name}/mask", path),
+        bad_blocks=regions_of_tiles(_blocks(mask, sizes), f"{path} [{group.name}/mask]"),
         distance=distance,
         photon_energy=_photon_energy(group.parent, path),
         data_path=None if layout is not None or shape.name != "data" else f"{group.name}/data",
@@ -210,14 +216,20 @@ def _read(group: h5py.Group, path: str, wanted: str | Detector | None) -> Geomet
 def _vectors(group: h5py.Group) -> tuple[FloatArray, FloatArray]:
     """Corners, shape (3,) or (modules, 3), and basis vectors, shape (modules, 2, 3)."""
     name = _CORNERS
-    if not _has(group, _CORNERS) and _has(group, _MISSPELT):
+    if not hdf5.has(group, _CORNERS) and hdf5.has(group, _MISSPELT):
         name = _MISSPELT
         warn(f"{group.file.filename}: {group.name} has {_MISSPELT!r}, taken for {_CORNERS!r}")
+    data = hdf5.dataset(group, name, largest=_LARGEST_VECTORS)
+    if data.ndim not in (1, 2) or data.shape[-1] != 3:
+        raise hdf5.error(group, name, f"expected shape (3,) or (modules, 3), found {data.shape}")
+    n = len(data) if data.ndim == 2 else 1
+    if n > MAX_MODULES:
+        raise hdf5.error(group, name, f"claims {n} modules, more than {MAX_MODULES}")
     corners = hdf5.numbers(group, name)
-    if corners.ndim not in (1, 2) or corners.shape[-1] != 3:
-        raise hdf5.error(group, name, f"expected shape (3,) or (modules, 3), found {corners.shape}")
-    n = len(corners) if corners.ndim == 2 else 1
-    basis = hdf5.numbers(group, _BASIS) if _has(group, _BASIS) else _default_basis(group)
+    if hdf5.has(group, _BASIS):
+        basis = hdf5.numbers(group, _BASIS, largest=_LARGEST_VECTORS)
+    else:
+        basis = _default_basis(group)
     if basis.shape not in ((2, 3), (n, 2, 3)):
         raise hdf5.error(
             group, _BASIS, f"expected shape (2, 3) or ({n}, 2, 3), found {basis.shape}"
@@ -232,7 +244,7 @@ def _default_basis(group: h5py.Group) -> FloatArray:
 
 
 def _scalar(group: h5py.Group, name: str) -> float:
-    values = hdf5.numbers(group, name)
+    values = hdf5.numbers(group, name, largest=hdf5.MAX_FRAMES)
     if values.size != 1:
         raise hdf5.error(group, name, f"expected one number, found {values.shape}")
     return float(values.reshape(-1)[0])
@@ -243,7 +255,7 @@ def _shape(group: h5py.Group, n: int, modular: bool) -> _Shape:
     import h5py
 
     for name in ("data", "mask"):
-        if not _has(group, name):
+        if not hdf5.has(group, name):
             continue
         data = hdf5.child(group, name)
         shape = data.shape if isinstance(data, h5py.Dataset) else None
@@ -263,7 +275,7 @@ def _shape(group: h5py.Group, n: int, modular: bool) -> _Shape:
 
 def _mask(group: h5py.Group, n: int, shape: _Shape) -> npt.NDArray[np.uint32] | None:
     """Mask of all modules, shape (n, ss, fs), where the file has one for all frames."""
-    if not _has(group, "mask"):
+    if not hdf5.has(group, "mask"):
         return None
     size = n * shape.pixels[0] * shape.pixels[1]
     try:
@@ -300,8 +312,8 @@ def _distance(
     """Distance, and corners from there; ``own`` if geomlib wrote the file: nothing is doubtful."""
     places = corners.copy()
     distance: float | None = None
-    if _has(group, "distance"):
-        values = hdf5.numbers(group, "distance").reshape(-1)
+    if hdf5.has(group, "distance"):
+        values = hdf5.numbers(group, "distance", largest=hdf5.MAX_FRAMES).reshape(-1)
         distance = float(values[0]) if len(values) and values[0] > 0 else None
         if len(values) > 1 and np.ptp(values) > 0:
             warn(f"{path}: {group.name}/distance changes between frames; the first one is used")
@@ -322,9 +334,9 @@ def _distance(
 def _photon_energy(instrument: h5py.Group, path: str) -> float | None:
     """Energy of the photons of the first source, in eV."""
     for source in _numbered(instrument, "source"):
-        if not _has(source, "energy"):
+        if not hdf5.has(source, "energy"):
             continue
-        values = hdf5.numbers(source, "energy")
+        values = hdf5.numbers(source, "energy", largest=hdf5.MAX_FRAMES)
         energy = float(np.median(values)) if values.size else 0.0
         if energy <= 0:
             return None
@@ -332,34 +344,24 @@ def _photon_energy(instrument: h5py.Group, path: str) -> float | None:
             warn(f"{path}: {source.name}/energy is {energy:g}, too much for J; taken as eV")
             return energy
         # 15 digits, so that energies that people write come back as they were.
-        return float(f"{energy / _JOULE_PER_EV:.15g}")
+        return float(f"{energy / JOULE_PER_EV:.15g}")
     return None
 
 
 def _identifiers(group: h5py.Group, n: int) -> list[str]:
     """Names of the modules; made up where the file has none, or numbers."""
     made_up = [f"p{tile}a0" for tile in range(n)]
-    if not _has(group, "module_identifier"):
+    if not hdf5.has(group, "module_identifier"):
         return made_up
-    names = hdf5.child(group, "module_identifier")
-    if getattr(names, "shape", None) != (n,) or names.dtype.kind not in "SO":
-        return made_up
-    return [hdf5.as_text(name) for name in names[()]]
+    return hdf5.texts(group, "module_identifier", (n,)) or made_up
 
 
-def _bad_blocks(
-    mask: npt.NDArray[np.uint32], sizes: IntArray, where: str, path: str
-) -> list[BadRegion]:
-    """Blocks of the pixels that a mask calls unusable, for each tile."""
-    unusable = (mask & _UNUSABLE) != 0
-    found: list[BadRegion] = []
+def _blocks(mask: npt.NDArray[np.uint32] | None, sizes: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Blocks of the pixels that a mask, if there is one, calls unusable, for each tile."""
+    if mask is None:
+        return
     for tile, (rows, columns) in enumerate(sizes.tolist()):
-        for a, b, c, d in blocks(unusable[tile, :rows, :columns]).tolist():
-            found.append(BadRegion(f"bad_mask{len(found)}", tile, (a, b), (c, d)))
-        if len(found) > _MOST_REGIONS:
-            warn(f"{path}: {where} has more than {_MOST_REGIONS} separate blocks; it is left out")
-            return []
-    return found
+        yield tile, blocks((mask[tile, :rows, :columns] & _UNUSABLE) != 0)
 
 
 # -- Writing --------------------------------------------------------------------------------
@@ -389,13 +391,13 @@ def write_cxi(geometry: Geometry, path: str | PathLike[str]) -> None:
         _write_detector(geometry, group)
         if geometry.photon_energy is not None:
             source = hdf5.new_group(instrument, "source_1")
-            source["energy"] = geometry.photon_energy * _JOULE_PER_EV
+            source["energy"] = geometry.photon_energy * JOULE_PER_EV
         data = hdf5.new_group(entry, "data_1")
         for name in ("data", "module_identifier"):
-            if name in group:
+            if hdf5.has(group, name):
                 data[name] = group[name]
-        group["description"] = np.bytes_(detector.name.encode())
-        group[LAYOUT_KEY] = np.bytes_(layout_text(detector).encode())
+        group["description"] = hdf5.fixed(detector.name)
+        group[LAYOUT_KEY] = hdf5.fixed(layout_text(detector))
 
 
 def _write_detector(geometry: Geometry, group: h5py.Group) -> None:
@@ -412,7 +414,7 @@ def _write_detector(geometry: Geometry, group: h5py.Group) -> None:
         group[_CORNERS], group[_BASIS] = corners[0], basis[0]
         group.create_dataset("data", shape[1:], dtype="f4")
     else:
-        group["module_identifier"] = np.array([name.encode() for name in detector.tile_names])
+        group["module_identifier"] = np.array([hdf5.fixed(name) for name in detector.tile_names])
         group[_CORNERS], group[_BASIS] = corners, basis
         group.create_dataset("data", shape, dtype="f4")
         axes = {_CORNERS: "coordinate", _BASIS: "dimension:coordinate", "data": "y:x"}

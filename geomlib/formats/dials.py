@@ -6,7 +6,7 @@ imgCIF = diag(-1, 1, -1) · lab, from the sample. Source: dxtbx, ``dxtbx/model/d
 
 Lengths are written in millimetres by moving the decimal point, and read in the same way, so that
 they come back to the last bit; frames of groups stand at zero. The steps of pixels are products of
-a length and a direction: see `placement.factors`.
+a length and a direction: see `directions`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +23,9 @@ import numpy as np
 
 from geomlib import checks
 from geomlib.detector import Detector, FloatArray
-from geomlib.errors import GeometryFileError, system_error, warn
-from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles
+from geomlib.errors import GeometryFileError, warn
+from geomlib.formats.directions import unit_vector
+from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, wanted_detectors
 from geomlib.formats.placement import (
     Chain,
     Step,
@@ -34,8 +35,10 @@ from geomlib.formats.placement import (
     to_lab,
 )
 from geomlib.formats.recognise import StoredTiles
+from geomlib.formats.text_files import read_text
 from geomlib.geometry import Geometry
 from geomlib.metadata import BadRegion
+from geomlib.regions import regions_of_tiles
 from geomlib.units import ANGSTROM, energy_from_wavelength
 
 FORMAT = "dials"
@@ -46,8 +49,8 @@ _LARGEST = 10**9
 #: From imgCIF axes to those of the lab, and back.
 TO_LAB = np.array([-1.0, 1.0, -1.0])
 _MARK = re.compile(rb'"__id__"\s*:\s*"ExperimentList"')
-#: Masks with more rectangles are noise.
-_MAX_BLOCKS = 2**18
+#: In which no decimal is rounded; that of the caller may do so.
+EXACT = Context(prec=2000, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
 class _Panel(NamedTuple):
@@ -96,13 +99,21 @@ def read_dials(path: str | PathLike[str], *, detector: Detector | str | None = N
     ------
     GeometryFileError
         If the file is no experiment list with a detector, or something in it is wrong.
+    GeometryError
+        If an argument is not as described.
 
     Warns
     -----
     GeometryWarning
         If there are several detectors, the beam is not along z, or masks are noise.
     """
-    name = fspath(path)
+    name = fspath(checks.path("path", path))
+    wanted_detectors(detector)
+    with localcontext(EXACT):
+        return _read(name, detector)
+
+
+def _read(name: str, detector: Detector | str | None) -> Geometry:
     whole = _load(name)
     experiment = _first_experiment(whole, name)
     number, model = _model(whole, experiment, "detector", name)
@@ -127,15 +138,9 @@ def read_dials(path: str | PathLike[str], *, detector: Detector | str | None = N
 
 def _load(path: str) -> dict[str, Any]:
     """Parse the file; numbers with a point are decimals, as they are written."""
+    text = read_text(path, _LARGEST_FILE)
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
-    except OSError as problem:
-        raise system_error(problem, path, "read") from None
-    if len(data) > _LARGEST_FILE:
-        raise GeometryFileError(f"is larger than {_LARGEST_FILE >> 20} MiB", path=path)
-    try:
-        whole = json.loads(data.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse)
+        whole = json.loads(text, parse_float=Decimal, parse_constant=_refuse)
     except json.JSONDecodeError as problem:
         raise GeometryFileError(f"no JSON: {problem.msg}", path=path, line=problem.lineno) from None
     except RecursionError:
@@ -267,13 +272,7 @@ def _axes(frame: dict[str, Any], path: str, key: str) -> tuple[FloatArray, Float
             path=path,
             key=f"{key}.fast_axis",
         )
-    return _unit(fast), _unit(slow)
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    # One of unit length but for rounding stays as it is: its products may be exact.
-    length = float(np.linalg.norm(vector))
-    return vector if abs(length - 1) < 1e-12 else vector / length
+    return unit_vector(fast), unit_vector(slow)
 
 
 def _panel(entry: Any, chain: Chain, path: str, key: str) -> _Panel:
@@ -338,14 +337,8 @@ def _stored(panels: Sequence[_Panel], path: str) -> tuple[float | None, StoredTi
 
 
 def _bad_blocks(panels: Sequence[_Panel], path: str) -> list[BadRegion]:
-    every = [(tile, block) for tile, panel in enumerate(panels) for block in panel.bad]
-    if len(every) > _MAX_BLOCKS:
-        warn(f"{path}: more than {_MAX_BLOCKS} rectangles in the masks of panels are left out")
-        return []
-    return [
-        BadRegion(f"bad_mask{i}", tile, block[:2], block[2:])
-        for i, (tile, block) in enumerate(every)
-    ]
+    masks = ((tile, np.array(panel.bad)) for tile, panel in enumerate(panels) if panel.bad)
+    return regions_of_tiles(masks, f"{path} [mask of panels]")
 
 
 # -- Numbers ----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ writes a list anew.
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from os import PathLike
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 
 from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray
-from geomlib.formats.dials import TO_LAB
+from geomlib.formats.dials import EXACT, TO_LAB
+from geomlib.formats.directions import lengths_and_directions
+from geomlib.formats.experiment import needed_distance, needed_photon_energy
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
 from geomlib.formats.orthogonal import MAX_SKEW, orthogonal_tiles
-from geomlib.formats.placement import factors, needed
 from geomlib.geometry import Geometry
 from geomlib.regions import blocks
 from geomlib.units import wavelength_to_write
@@ -27,13 +28,7 @@ from geomlib.units import wavelength_to_write
 _TRUSTED = (-(2**31) + 1, 2**31 - 1)
 
 
-def write_dials(
-    geometry: Geometry,
-    path: str | PathLike[str],
-    *,
-    distance: float | None = None,
-    photon_energy: float | None = None,
-) -> None:
+def write_dials(geometry: Geometry, path: str | PathLike[str]) -> None:
     """Write a geometry as a DIALS experiment list: one experiment without images.
 
     Panels are in groups, a group for each module, and one for each quadrant if the detector has
@@ -43,35 +38,39 @@ def write_dials(
     Parameters
     ----------
     geometry : Geometry
-        What to write. Tiles whose steps are not at right angles are replaced by the nearest
-        that are (`orthogonal_tiles`), hexagons by rectangles of their pitch in straight rows.
+        With its distance and photon energy. Tiles whose steps are not at right angles are replaced
+        by the nearest that are (`orthogonal_tiles`), hexagons by rectangles of their pitch in
+        straight rows.
     path : str or path-like
         The file; an older one is replaced when all is written.
-    distance : float, optional
-        From the sample, metres; default: that of the geometry.
-    photon_energy : float, optional
-        In eV; default: that of the geometry.
 
     Raises
     ------
     GeometryError
-        If distance or photon energy are neither given nor known, or are not positive.
+        If the geometry has no distance or no photon energy.
     """
-    away = needed("distance", "metres", distance, geometry.distance, "DIALS")
-    energy = needed("photon_energy", "eV", photon_energy, geometry.photon_energy, "DIALS")
-    whole = {
+    with localcontext(EXACT):
+        text = _json(_experiment_list(geometry)) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="ascii", newline="\n")
+
+
+def _experiment_list(geometry: Geometry) -> dict[str, Any]:
+    distance = needed_distance(geometry, "DIALS")
+    energy = needed_photon_energy(geometry, "DIALS")
+    detector = {
+        "panels": _written_panels(geometry),
+        "hierarchy": _hierarchy(geometry.detector, distance),
+    }
+    return {
         "__id__": "ExperimentList",
         LAYOUT_KEY: layout_text(geometry.detector),
         "experiment": [{"__id__": "Experiment", "identifier": "", "beam": 0, "detector": 0}],
         "imageset": [],
         "beam": [_beam(energy)],
-        "detector": [
-            {"panels": _written_panels(geometry), "hierarchy": _hierarchy(geometry.detector, away)}
-        ],
+        "detector": [detector],
         **{name: [] for name in ("goniometer", "scan", "crystal", "profile", "scaling_model")},
     }
-    with replacing(path) as temporary:
-        temporary.write_text(_json(whole) + "\n", encoding="utf-8")
 
 
 def _beam(energy: float) -> dict[str, Any]:
@@ -92,17 +91,17 @@ def _written_panels(geometry: Geometry) -> list[dict[str, Any]]:
     detector = geometry.detector
     # dxtbx demands less than MAX_SKEW, after roundings of its own.
     corners, ss, fs = orthogonal_tiles(detector, geometry.tiles, 0.5 * MAX_SKEW)
-    (size_ss, slow), (size_fs, fast) = factors(ss), factors(fs)
+    (size_ss, slow), (size_fs, fast) = lengths_and_directions(ss), lengths_and_directions(fs)
     bad = geometry.bad_pixels()
     panels = []
-    for tile, (module, ss0, ss1, fs0, fs1) in enumerate(detector.tile_bounds.tolist()):
+    for tile, (ss0, ss1, fs0, fs1) in enumerate(detector.stacked_bounds.tolist()):
         masked = blocks(bad[detector.tile_slice(tile)]).tolist()
         panels.append(
             {
                 "name": detector.tile_names[tile],
                 "type": "SENSOR_PAD",
                 **_frame(corners[tile], fast[tile], slow[tile]),
-                "raw_image_offset": [fs0, module * detector.data_shape[1] + ss0],
+                "raw_image_offset": [fs0, ss0],
                 "image_size": [fs1 - fs0, ss1 - ss0],
                 "pixel_size": _decimals([size_fs[tile], size_ss[tile]], 3),
                 "trusted_range": list(_TRUSTED),
@@ -159,7 +158,7 @@ def _decimals(values: Any, power: int = 0) -> list[Decimal]:
 
 
 def _json(value: Any, indent: str = "") -> str:
-    """Write JSON; lists without dictionaries in them go on one line, decimals keep their digits."""
+    """Write JSON, as ASCII; lists without dictionaries go on one line, decimals keep digits."""
     inner = f"{indent}  "
     if isinstance(value, dict) and value:
         parts = [f"{inner}{json.dumps(k)}: {_json(v, inner)}" for k, v in value.items()]
@@ -170,7 +169,7 @@ def _json(value: Any, indent: str = "") -> str:
         return "[" + ", ".join(_json(part) for part in value) + "]"
     if isinstance(value, Decimal):
         return _number_text(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value)
 
 
 def _number_text(value: Decimal) -> str:

@@ -12,7 +12,7 @@ that, as cx = qx · detd / (R + qz): the pixel seen from the sample on the plane
 ``corr`` is the solid angle of a pixel times its polarisation factor; see ``Detector`` and
 ``make_detector`` in https://github.com/duaneloh/Dragonfly.
 
-
+`write_dragonfly`, `is_dragonfly`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from geomlib.coordinates import BoolArray
 from geomlib.detector import FloatArray, tile_map
 from geomlib.errors import GeometryError
 from geomlib.formats import hdf5
+from geomlib.formats.experiment import needed_distance
 from geomlib.geometry import Geometry
 
 _POLARIZATIONS = ("x", "y", "none")
@@ -38,7 +39,9 @@ _GOOD, _NO_ORIENTATION, _BAD = 0, 1, 2
 def is_dragonfly(path: Path, first_bytes: bytes) -> bool:
     """Tell whether a file is HDF5 and has q of every voxel: it cannot be read, but is known."""
     return hdf5.recognised(
-        path, first_bytes, lambda file: all(name in file for name in ("qx", "qy", "qz", "corr"))
+        path,
+        first_bytes,
+        lambda file: all(hdf5.is_here(file, name) for name in ("qx", "qy", "qz", "corr")),
     )
 
 
@@ -89,11 +92,11 @@ def write_dragonfly(
     pixel = min(detector.pixel_size)
     if pixel_size is not None:
         pixel = checks.number("pixel_size", pixel_size, positive=True)
-    distance = _distance(geometry) / pixel
+    distance = needed_distance(geometry, "Dragonfly") / pixel
     radius = distance
     if ewald_radius is not None:
         radius = checks.number("ewald_radius", ewald_radius, positive=True)
-    x, y, z = _places(geometry, pixel)
+    x, y, z = _places(geometry, distance, pixel)
     unused = (tile_map(detector) < 0).ravel()
     r = np.sqrt(x * x + y * y + z * z)
     columns = {
@@ -111,20 +114,13 @@ def write_dragonfly(
         file["ewald_rad"] = radius
 
 
-def _distance(geometry: Geometry) -> float:
-    if geometry.distance is None:
-        raise GeometryError(
-            "Dragonfly's detector files need the distance from the sample; give it in metres: "
-            "geom.replace(distance=…)"
-        )
-    return geometry.distance
-
-
-def _places(geometry: Geometry, pixel: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _places(
+    geometry: Geometry, distance: float, pixel: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """x, y and z from the sample of every pixel of the data, in pixels; unused ones on the axis."""
     centres = geometry.pixel_positions().reshape(-1, 3)
     x, y, z = centres.T / pixel
-    z = z + _distance(geometry) / pixel
+    z = z + distance
     if not np.nanmin(z) > 0:
         raise GeometryError(
             f"distance is {geometry.distance:g} m, and a pixel lies {-np.nanmin(z) * pixel:.3g} m "

@@ -23,8 +23,10 @@ from geomlib.detectors.dssc import DSSC_1M, ORIENTATIONS, PITCH_FS, PITCH_SS
 from geomlib.detectors.lpd import LPD_1M
 from geomlib.errors import GeometryError, GeometryFileError, warn
 from geomlib.formats import hdf5
+from geomlib.formats.layout import wanted_detectors
 from geomlib.geometry import Geometry
 from geomlib.metadata import Source
+from geomlib.units import length_unit
 
 if TYPE_CHECKING:
     import h5py
@@ -43,7 +45,7 @@ def read_euxfel(
     path: str | PathLike[str],
     *,
     quad_positions: npt.ArrayLike | None = None,
-    unit: float = MILLIMETRE,
+    unit: float | str = MILLIMETRE,
     invert: bool = False,
     detector: str | Detector | None = None,
 ) -> Geometry:
@@ -56,8 +58,9 @@ def read_euxfel(
     quad_positions : array_like, shape (4, 2), optional
         x and y of the quadrants, as for `lpd_1m` and `dssc_1m`; they replace those in the file.
         Needed where the file has none.
-    unit : float
-        Unit of the positions, in the file and in `quad_positions`, in metres.
+    unit : float or str
+        Unit of the positions, in the file and in `quad_positions`: in metres, or its name, ``"m"``,
+        ``"mm"``, ``"um"`` or ``"pixels"``.
     invert : bool
         The positions in the file count downwards and to the right, as in the first files for
         LPD: change their sign. `quad_positions` are never inverted.
@@ -74,27 +77,30 @@ def read_euxfel(
         If the file is not of this format, a position is missing or not finite, the quadrants have
         no position, or another detector is expected.
     GeometryError
-        If `quad_positions` are not four pairs of finite numbers.
+        If `quad_positions` are not four pairs of finite numbers, or another argument is not as
+        described.
 
     Warns
     -----
     GeometryWarning
         If positions look inverted, or in another unit, or tiles lie on top of each other.
     """
-    unit = checks.number("unit", unit, positive=True)
+    length = length_unit("unit", unit)
+    wanted_detectors(detector)
     invert = checks.flag("invert", invert)
     quads = None if quad_positions is None else flat_quadrants(quad_positions)
-    name = fspath(path)
+    name = fspath(checks.path("path", path))
     found, own, modules, tiles = _read_file(name, quads, detector)
+    length = found.pixel_size[1] if length is None else length
     if invert:
         modules, tiles = -modules, -tiles
         own = own if quads is not None else -own
-    points = (own[:, np.newaxis, np.newaxis] + modules[:, :, np.newaxis] + tiles) * unit
+    points = (own[:, np.newaxis, np.newaxis] + modules[:, :, np.newaxis] + tiles) * length
     geometry = _from_points(found, points.reshape(-1, 2), name)
     if _runs_backwards(found, tiles):
         warn(_inverted_message(name, invert))
     else:
-        warn_about_unit(geometry, unit)
+        warn_about_unit(geometry, length)
     if stacked := _stacked_tiles(geometry):
         warn(f"{name}: impossible positions: {stacked}; the positions are used as they are")
     return geometry
@@ -227,12 +233,13 @@ def is_euxfel_geometry(path: Path, first_bytes: bytes) -> bool:
 def _has_modules(file: h5py.File) -> bool:
     import h5py
 
-    return file.get("Q1", getclass=True) is h5py.Group and "M1" in file["Q1"]
+    quadrant = file["Q1"] if hdf5.is_here(file, "Q1") else None
+    return isinstance(quadrant, h5py.Group) and hdf5.is_here(quadrant, "M1")
 
 
 def _recognise(file: h5py.File, path: str) -> Detector:
     module = hdf5.group(hdf5.group(file, "Q1"), "M1")
-    count = sum(1 for name in module if name[:1] == "T" and name[1:].isdigit())
+    count = sum(1 for name in hdf5.members(module) if name[:1] == "T" and name[1:].isdigit())
     if count not in _DETECTORS:
         known = " or ".join(f"{n} ({d.name})" for n, d in _DETECTORS.items())
         raise GeometryFileError(
@@ -250,7 +257,7 @@ def _check_expected(found: Detector, expected: str | Detector | None, path: str)
 
 def _quadrant_positions(file: h5py.File, path: str) -> FloatArray:
     groups = [hdf5.group(file, f"Q{q + 1}") for q in range(_QUADRANTS)]
-    if all("Position" not in group for group in groups):
+    if not any(hdf5.has(group, "Position") for group in groups):
         raise GeometryFileError(
             "the file has no quadrant positions; give them: "
             "read_geometry(path, quad_positions=[(x, y), …]), four pairs in millimetres",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from os import PathLike, fspath
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.errors import GeometryFileError, system_error
+from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
+from geomlib.formats.layout import LAYOUT_KEY
 
 if TYPE_CHECKING:
     import h5py
@@ -23,6 +26,14 @@ VERSIONS = ("v108", "v108")
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 #: Most numbers in one dataset: a map of 256 megapixels. Files that claim more are wrong.
 MAX_SIZE = 2**28
+#: Most numbers that a field with one number a frame may have.
+MAX_FRAMES = 2**22
+#: Bytes of a name, or another short text, and of a note of geomlib's.
+LONGEST_NAME, LONGEST_NOTE = 1 << 16, 1 << 24
+#: Members that are looked at in search of something: in one group, and in all of them together.
+MOST_MEMBERS, MOST_LOOKED_AT = 1000, 5000
+#: Links that lead to links, before it is a circle.
+_MOST_LINKS = 16
 
 
 def recognised(path: Path, first_bytes: bytes, test: Callable[[h5py.File], bool]) -> bool:
@@ -52,12 +63,96 @@ def opened(path: str | PathLike[str]) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except GeometryFileError:
+    except GeometryError:
         raise
     except (FileNotFoundError, PermissionError, IsADirectoryError) as problem:
         raise system_error(problem, path, "read") from None
     except DAMAGE as problem:
+        if not _is_of_h5py(problem):
+            raise
         raise GeometryFileError(f"not a readable HDF5 file ({problem})", path=path) from problem
+
+
+def _is_of_h5py(problem: BaseException) -> bool:
+    """Tell whether h5py raised it, or what h5py called; any other error is a mistake of ours."""
+    names = (f.f_globals.get("__name__", "") for f, _ in walk_tb(problem.__traceback__))
+    return any(name.partition(".")[0] == "h5py" for name in names)
+
+
+# -- Links and members ----------------------------------------------------------------------
+
+
+def has(parent: h5py.Group, name: str) -> bool:
+    """Tell whether there is a member of a name, without opening it: it may be in another file."""
+    return parent.get(name, getlink=True) is not None
+
+
+def is_here(parent: h5py.Group, name: str) -> bool:
+    """Tell whether there is a member of a name that is no link to elsewhere."""
+    import h5py
+
+    return isinstance(parent.get(name, getlink=True), h5py.HardLink)
+
+
+def members(
+    parent: h5py.Group, limit: int = MOST_MEMBERS, turns: Iterator[int] | None = None
+) -> Iterator[str]:
+    """Go through the names of the first members of a group; links to elsewhere are left out.
+
+    Parameters
+    ----------
+    parent : Group
+        Whose members.
+    limit : int
+        Most of them that are looked at. Names come as h5py orders them, or in no order where there
+        are more.
+    turns : iterator, optional
+        One is taken for each of them; none are looked at after its end.
+    """
+    import h5py
+
+    found: list[bytes] = []
+
+    def add(name: bytes) -> bool | None:
+        found.append(name)
+        return True if len(found) > limit else None
+
+    # h5py's own iteration reads the names of all.
+    parent.id.links.iterate(add, order=h5py.h5.ITER_NATIVE)
+    first = (name.decode("utf-8", "surrogateescape") for name in found[:limit])
+    names = first if len(found) > limit else iter(parent)
+    for name, _ in zip(names, count() if turns is None else turns, strict=False):
+        if is_here(parent, name):
+            yield name
+
+
+def find(
+    parent: h5py.Group, *classes: str, limit: int = MOST_MEMBERS, turns: Iterator[int] | None = None
+) -> Iterator[h5py.Group]:
+    """Go through groups of a NeXus class, in groups of another class, and so on.
+
+    Parameters
+    ----------
+    parent : Group
+        Where to begin, such as the file.
+    *classes : str
+        Of the groups on the way, such as ``"NXentry", "NXinstrument"``, and of those to find.
+    limit : int
+        Most members of each group that are looked at.
+    turns : iterator, optional
+        As long as members of all groups together may be looked at, `MOST_LOOKED_AT` if not given:
+        one group can be a member of many.
+    """
+    import h5py
+
+    turns = iter(range(MOST_LOOKED_AT)) if turns is None else turns
+    for name in members(parent, limit, turns):
+        found = parent[name]
+        if isinstance(found, h5py.Group) and nx_class(found) == classes[0]:
+            if len(classes) == 1:
+                yield found
+            else:
+                yield from find(found, *classes[1:], limit=limit, turns=turns)
 
 
 def child(parent: h5py.Group, name: str) -> Any:
@@ -68,24 +163,34 @@ def child(parent: h5py.Group, name: str) -> Any:
     GeometryFileError
         If there is no such member, or it lies in another file.
     """
+    return _open(parent, name, iter(range(_MOST_LINKS)))
+
+
+def _open(parent: h5py.Group, name: str, turns: Iterator[int]) -> Any:
+    """Open a member step by step: HDF5 would follow a link through another file, or a pipe."""
     import h5py
 
-    path, key = parent.file.filename, key_of(parent, name)
     link = parent.get(name, getlink=True)
+    if isinstance(link, h5py.HardLink):
+        return parent[name]
     if link is None:
-        raise GeometryFileError("missing", path=path, key=key)
-    if isinstance(link, h5py.ExternalLink):
-        raise GeometryFileError(
+        raise error(parent, name, "missing")
+    if not isinstance(link, h5py.SoftLink):
+        raise error(
+            parent,
+            name,
             f"is a link to another file, {link.filename!r}; expected the data itself",
-            path=path,
-            key=key,
         )
-    found = parent.get(name)
-    if found is None:
-        raise GeometryFileError("is a link to nowhere", path=path, key=key)
-    if found.file.filename != parent.file.filename:
-        raise GeometryFileError("lies in another file", path=path, key=key)
-    return found
+    place: Any = parent.file if link.path.startswith("/") else parent
+    for part in link.path.split("/"):
+        if part in ("", "."):
+            continue
+        if next(turns, None) is None or not isinstance(place, h5py.Group):
+            raise error(parent, name, "is a link that leads nowhere, or round in a circle")
+        if not has(place, part):
+            raise error(parent, name, "is a link to nowhere")
+        place = _open(place, part, turns)
+    return place
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:
@@ -100,12 +205,11 @@ def group(parent: h5py.Group, name: str) -> h5py.Group:
 
     found = child(parent, name)
     if not isinstance(found, h5py.Group):
-        raise GeometryFileError(
-            "expected a group, found a dataset",
-            path=parent.file.filename,
-            key=key_of(parent, name),
-        )
+        raise error(parent, name, "expected a group, found a dataset")
     return found
+
+
+# -- Numbers and texts ----------------------------------------------------------------------
 
 
 def numbers(
@@ -160,14 +264,35 @@ def dataset(
         raise error(parent, name, f"expected shape {expected}, found {data.shape}")
     if data.is_virtual or data.external:
         raise error(parent, name, "the numbers lie in another file; expected them in this one")
-    claimed = max(data.size, int(np.prod(data.chunks or (1,), dtype=np.int64)))
+    claimed = max(data.size, np.prod(data.chunks or (1,), dtype=float))
     if claimed > largest:
         raise error(parent, name, f"claims {claimed:.2g} numbers, more than {largest:.2g}")
     return data
 
 
+def note(parent: h5py.Group, name: str = LAYOUT_KEY) -> str | None:
+    """Read a note that geomlib wrote, that on the layout or another; None if there is none.
+
+    A damaged file with texts of variable length can keep the HDF5 library busy for ever, so that
+    notes are written by `fixed`, and read only so.
+
+    Warns
+    -----
+    GeometryWarning
+        If it is something else, or too long.
+    """
+    if not has(parent, name):
+        return None
+    found = texts(parent, name, (), LONGEST_NOTE)
+    if found is None:
+        where = f"{parent.file.filename} [{key_of(parent, name)}]"
+        warn(f"{where}: expected a text of fixed length; the note is not used")
+        return None
+    return found[0]
+
+
 def text(parent: h5py.Group, name: str) -> str | None:
-    """Read a dataset that is one text; None if there is none of that name.
+    """Read a short text of another program, of variable length perhaps; None if there is none.
 
     Raises
     ------
@@ -176,12 +301,63 @@ def text(parent: h5py.Group, name: str) -> str | None:
     """
     import h5py
 
-    if parent.get(name, getlink=True) is None:
+    if not has(parent, name):
         return None
     data = child(parent, name)
-    if isinstance(data, h5py.Dataset) and data.size == 1 and data.dtype.kind in "SO":
-        return as_text(np.asarray(data[()]).reshape(-1)[0])
-    raise error(parent, name, "expected a text")
+    is_text = isinstance(data, h5py.Dataset) and data.size == 1 and data.dtype.kind in "SO"
+    if not is_text or data.dtype.itemsize > LONGEST_NAME or data.is_virtual or data.external:
+        raise error(parent, name, "expected a short text")
+    return as_text(np.asarray(data[()]).reshape(-1)[0])
+
+
+def texts(
+    parent: h5py.Group, name: str, shape: tuple[int, ...], longest: int = LONGEST_NAME
+) -> list[str] | None:
+    """Read a dataset of texts of fixed length; None if it is anything else.
+
+    Parameters
+    ----------
+    parent : Group
+        Where it is.
+    name : str
+        Its name.
+    shape : tuple
+        What it has to be.
+    longest : int
+        Most bytes of a text; all together have no more than `LONGEST_NOTE`.
+
+    Raises
+    ------
+    GeometryFileError
+        If it is missing, or in another file.
+    """
+    import h5py
+
+    data = child(parent, name)
+    if not isinstance(data, h5py.Dataset) or data.shape != shape or data.dtype.kind != "S":
+        return None
+    claimed = max(data.size, np.prod(data.chunks or (1,), dtype=float)) * data.dtype.itemsize
+    if data.dtype.itemsize > longest or claimed > LONGEST_NOTE or data.is_virtual or data.external:
+        return None
+    return [as_text(text) for text in np.asarray(data[()]).reshape(-1)]
+
+
+def attribute(item: h5py.Group | h5py.Dataset, name: str, default: str = "") -> str:
+    """Read a short attribute as a text; those of NeXus files are of variable length, mostly.
+
+    Raises
+    ------
+    GeometryFileError
+        If it is an array, or too long.
+    """
+    if name not in item.attrs:
+        return default
+    found = item.attrs.get_id(name)
+    if found.shape not in ((), (1,)) or found.dtype.itemsize > LONGEST_NAME:
+        raise GeometryFileError(
+            "expected a short text", path=item.file.filename, key=f"{item.name}@{name}"
+        )
+    return as_text(item.attrs[name])
 
 
 def as_text(value: object) -> str:
@@ -193,7 +369,10 @@ def as_text(value: object) -> str:
 
 def nx_class(item: h5py.Group | h5py.Dataset) -> str:
     """NeXus class of a group, empty without one."""
-    return as_text(item.attrs.get("NX_class", ""))
+    try:
+        return attribute(item, "NX_class")
+    except GeometryFileError:
+        return ""
 
 
 def error(parent: h5py.Group, name: str, message: str) -> GeometryFileError:
@@ -241,6 +420,6 @@ def new_group(parent: h5py.Group, name: str, nx_class: str | None = None) -> h5p
 def fixed(text: str) -> np.bytes_:
     """Return a text of fixed length for a dataset or attribute.
 
-    A damaged file with texts of variable length can keep the HDF5 library busy for ever.
+    What UTF-8 cannot hold is written as JSON has it.
     """
-    return np.bytes_(text.encode())
+    return np.bytes_(text.encode("utf-8", "backslashreplace"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,13 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from geomlib import checks
+from geomlib.coordinates import BoolArray
 from geomlib.detector import Detector, FloatArray, IntArray
 from geomlib.errors import GeometryFileError, warn
 from geomlib.formats import hdf5
-from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles
+from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, wanted_detectors
 from geomlib.formats.nxmx_axes import (
-    LENGTHS,
-    MAX_FRAMES,
     Axes,
     direction_of,
     first_number,
@@ -38,11 +38,11 @@ from geomlib.formats.placement import (
     take_out_rail,
     to_lab,
 )
-from geomlib.formats.recognise import StoredTiles
+from geomlib.formats.recognise import MAX_MODULES, StoredTiles
 from geomlib.geometry import Geometry
 from geomlib.metadata import BadRegion
-from geomlib.regions import blocks
-from geomlib.units import energy_from_wavelength
+from geomlib.regions import blocks, regions_of_tiles
+from geomlib.units import LENGTHS, energy_from_wavelength
 
 if TYPE_CHECKING:
     import h5py
@@ -54,8 +54,12 @@ NOTES, TILE_ORDER = "geomlib", "tiles"
 _LARGEST_INDEX = 2**31
 #: Most pixels of a mask: four times the largest detector there is.
 _MAX_MASK = 2**26
-#: A mask with more blocks is noise.
-_MAX_BLOCKS = 2**18
+#: What leads to a detector.
+_PLACE = ("NXentry", "NXinstrument", "NXdetector")
+#: More detectors than a file has with modules.
+_MOST_DETECTORS = 100
+#: Names of the masks of a detector.
+_MASKS = ("pixel_mask", *(f"pixel_mask_{number}" for number in range(1, 10)))
 #: Bits of a pixel mask that say that a pixel is not to be used; higher ones are remarks (NXmx).
 _BAD_BITS = 0xFFFF
 
@@ -75,7 +79,11 @@ class _Module(NamedTuple):
 
 def is_nxmx(path: Path, first_bytes: bytes) -> bool:
     """Tell whether a file is HDF5 with an NXdetector that holds an NXdetector_module."""
-    return hdf5.recognised(path, first_bytes, lambda file: any(_has_modules(d) for d in _all(file)))
+
+    def test(file: h5py.File) -> bool:
+        return next(hdf5.find(file, *_PLACE, "NXdetector_module"), None) is not None
+
+    return hdf5.recognised(path, first_bytes, test)
 
 
 def read_nxmx(
@@ -110,6 +118,8 @@ def read_nxmx(
     ------
     GeometryFileError
         If there is no such detector, or what is needed of it is missing or wrong.
+    GeometryError
+        If an argument is not as described.
 
     Warns
     -----
@@ -117,7 +127,10 @@ def read_nxmx(
         If there are several detectors, values differ from frame to frame, units are missing, or
         the mask cannot be used.
     """
-    name = fspath(path)
+    name = fspath(checks.path("path", path))
+    wanted_detectors(detector)
+    if nx_detector is not None:
+        checks.text("nx_detector", nx_detector)
     with hdf5.opened(name) as file:
         group = _chosen(file, nx_detector)
         modules = _modules(group)
@@ -137,37 +150,12 @@ def read_nxmx(
 # -- Finding the detector ---------------------------------------------------------------
 
 
-def _members(parent: h5py.Group, nx_class: str) -> Iterator[h5py.Group]:
-    """Go through the groups of a class in a group; what lies in other files is passed over."""
-    import h5py
-
-    for name in parent:
-        try:
-            found = hdf5.child(parent, name)
-        except GeometryFileError:
-            continue
-        if isinstance(found, h5py.Group) and hdf5.nx_class(found) == nx_class:
-            yield found
-
-
-def _all(file: h5py.File) -> Iterator[h5py.Group]:
-    """Go through every NXdetector of a file."""
-    for entry in _members(file, "NXentry"):
-        for instrument in _members(entry, "NXinstrument"):
-            yield from _members(instrument, "NXdetector")
-
-
-def _has_modules(group: h5py.Group) -> bool:
-    return next(_members(group, "NXdetector_module"), None) is not None
-
-
 def _chosen(file: h5py.File, wanted: str | None) -> h5py.Group:
     """Return the NXdetector that is asked for, or the first that has modules."""
     path = file.filename
-    every = list(_all(file))
+    every = list(islice(hdf5.find(file, *_PLACE), _MOST_DETECTORS))
     names = ", ".join(_own_name(group) for group in every)
     if wanted is not None:
-        checks.text("nx_detector", wanted)
         every = [group for group in every if _own_name(group) == wanted]
     if not every:
         found = f"there are {names}" if names else "there is none"
@@ -175,7 +163,8 @@ def _chosen(file: h5py.File, wanted: str | None) -> h5py.Group:
         raise GeometryFileError(
             f"expected an {which} in an NXinstrument of an NXentry; {found}", path=path
         )
-    able = [group for group in every if _has_modules(group)]
+    turns = iter(range(hdf5.MOST_LOOKED_AT))
+    able = [g for g in every if any(True for _ in hdf5.find(g, "NXdetector_module", turns=turns))]
     if not able:
         raise GeometryFileError(
             "has no NXdetector_module, which would say where its pixels are; expected one for each "
@@ -201,8 +190,16 @@ def _own_name(group: h5py.Group) -> str:
 
 def _modules(group: h5py.Group) -> list[_Module]:
     axes = Axes()
-    members = {_own_name(module): module for module in _members(group, "NXdetector_module")}
-    return [_module(members[name], axes) for name in _ordered(group, list(members))]
+    # There are few other members.
+    most = MAX_MODULES + hdf5.MOST_MEMBERS
+    turns = iter(range(most))
+    found = hdf5.find(group, "NXdetector_module", limit=most, turns=turns)
+    modules = {_own_name(module): module for module in found}
+    if len(modules) > MAX_MODULES:
+        raise GeometryFileError(
+            f"has more than {MAX_MODULES} tiles", path=group.file.filename, key=group.name
+        )
+    return [_module(modules[name], axes) for name in _ordered(group, list(modules))]
 
 
 def _ordered(group: h5py.Group, names: list[str]) -> list[str]:
@@ -220,8 +217,8 @@ def _ordered(group: h5py.Group, names: list[str]) -> list[str]:
 def _note(group: h5py.Group, name: str) -> str | None:
     import h5py
 
-    notes = group.get(NOTES) if isinstance(group.get(NOTES, getlink=True), h5py.HardLink) else None
-    return hdf5.text(notes, name) if isinstance(notes, h5py.Group) else None
+    notes = group[NOTES] if hdf5.is_here(group, NOTES) else None
+    return hdf5.note(notes, name) if isinstance(notes, h5py.Group) else None
 
 
 def _module(group: h5py.Group, axes: Axes) -> _Module:
@@ -249,7 +246,7 @@ def _module(group: h5py.Group, axes: Axes) -> _Module:
 
 
 def _indices(group: h5py.Group, name: str) -> IntArray:
-    found = hdf5.numbers(group, name, largest=MAX_FRAMES).reshape(-1)
+    found = hdf5.numbers(group, name, largest=hdf5.MAX_FRAMES).reshape(-1)
     if ((found < 0) | (found > _LARGEST_INDEX) | (found != np.round(found))).any():
         raise hdf5.error(group, name, f"expected indices of data, found {found[:3].tolist()}")
     return found.astype(np.int64)
@@ -257,7 +254,7 @@ def _indices(group: h5py.Group, name: str) -> IntArray:
 
 def _direction(group: h5py.Group, name: str) -> tuple[h5py.Dataset, FloatArray]:
     """Step of one pixel in the frame that its axis stands on, in metres."""
-    data = hdf5.dataset(group, name, largest=MAX_FRAMES)
+    data = hdf5.dataset(group, name, largest=hdf5.MAX_FRAMES)
     length = first_number(data) * unit_of(data, LENGTHS, "m")
     if length <= 0:
         raise hdf5.error(group, name, f"expected the size of a pixel, found {length:g} m")
@@ -300,19 +297,18 @@ def _beam_centre(group: h5py.Group) -> tuple[float, float]:
     Older files of Eiger detectors have no other position, and dxtbx reads them so. It is (0, 0)
     where the file has a length instead, or nothing.
     """
-    fields = [group.get(f"beam_center_{axis}", getlink=True) for axis in "xy"]
-    if None in fields:
+    if not all(hdf5.has(group, f"beam_center_{axis}") for axis in "xy"):
         return 0.0, 0.0
-    data = [hdf5.dataset(group, f"beam_center_{axis}", largest=MAX_FRAMES) for axis in "xy"]
-    if any(hdf5.as_text(one.attrs.get("units", "pixel")).lower() in LENGTHS for one in data):
+    data = [hdf5.dataset(group, f"beam_center_{axis}", largest=hdf5.MAX_FRAMES) for axis in "xy"]
+    if any(hdf5.attribute(one, "units", "pixel").lower() in LENGTHS for one in data):
         return 0.0, 0.0
     return first_number(data[0]), first_number(data[1])
 
 
 def _distance_field(group: h5py.Group) -> float | None:
-    if group.get("distance", getlink=True) is None:
+    if not hdf5.has(group, "distance"):
         return None
-    data = hdf5.dataset(group, "distance", largest=MAX_FRAMES)
+    data = hdf5.dataset(group, "distance", largest=hdf5.MAX_FRAMES)
     distance = first_number(data) * unit_of(data, LENGTHS, "m")
     return distance if distance > 0 else None
 
@@ -323,12 +319,14 @@ def _distance_field(group: h5py.Group) -> float | None:
 def _photon_energy(group: h5py.Group) -> float | None:
     """Photon energy of the beam of the instrument or of the sample, in eV; None without one."""
     instrument = group.parent
-    samples = list(_members(instrument.parent, "NXsample"))
-    for place in (instrument, *samples, instrument.parent):
-        for beam in _members(place, "NXbeam"):
-            if beam.get("incident_wavelength", getlink=True) is None:
-                continue
-            data = hdf5.dataset(beam, "incident_wavelength", largest=MAX_FRAMES)
+    entry = instrument.parent
+    for beam in chain(
+        hdf5.find(instrument, "NXbeam"),
+        hdf5.find(entry, "NXsample", "NXbeam"),
+        hdf5.find(entry, "NXbeam"),
+    ):
+        if hdf5.has(beam, "incident_wavelength"):
+            data = hdf5.dataset(beam, "incident_wavelength", largest=hdf5.MAX_FRAMES)
             wavelength = first_number(data) * unit_of(data, LENGTHS, "angstrom")
             if wavelength <= 0:
                 raise hdf5.error(
@@ -339,21 +337,28 @@ def _photon_energy(group: h5py.Group) -> float | None:
 
 
 def _bad_blocks(group: h5py.Group, stored: StoredTiles) -> list[BadRegion]:
-    """Blocks of masked pixels of each tile, from ``pixel_mask`` and ``pixel_mask_2`` and so on."""
-    found: list[BadRegion] = []
-    for name in sorted(name for name in group if re.fullmatch("pixel_mask(_[0-9]+)?", name)):
+    """Blocks of masked pixels of each tile: a pixel is bad that is so in one of the masks."""
+    names = [name for name in _MASKS if hdf5.has(group, name)]
+    bad: BoolArray | None = None
+    for name in names:
         try:
-            mask = hdf5.dataset(group, name, largest=_MAX_MASK)
-            found += _blocks_of(group, name, mask, stored, _MAX_BLOCKS - len(found))
+            more = _mask(group, name, stored)
         except GeometryFileError as problem:
             # Beamlines keep masks in other files; the positions are good without one.
             warn(f"{problem}; the mask is left out")
-    return [block._replace(name=f"bad_mask{i}") for i, block in enumerate(found)]
+            continue
+        bad = more if bad is None else bad | more
+    if bad is None:
+        return []
+    where = f"{group.file.filename} [{group.name}/{', '.join(names)}]"
+    return regions_of_tiles(
+        ((tile, blocks(part)) for tile, part in enumerate(_parts(bad, stored))), where
+    )
 
 
-def _blocks_of(
-    group: h5py.Group, name: str, mask: h5py.Dataset, stored: StoredTiles, most: int
-) -> list[BadRegion]:
+def _mask(group: h5py.Group, name: str, stored: StoredTiles) -> BoolArray:
+    """Read which pixels are bad in a mask, in the part of the data that tiles are in."""
+    mask = hdf5.dataset(group, name, largest=_MAX_MASK)
     need = [int(stored.slabs.max()) + 1] * stored.has_axis
     need += [int(stored.bounds[:, 1].max()), int(stored.bounds[:, 3].max())]
     if mask.ndim != len(need) or (np.array(mask.shape) < need).any():
@@ -361,15 +366,13 @@ def _blocks_of(
             group, name, f"of shape {mask.shape} does not cover data of shape {tuple(need)}"
         )
     # At once: a chunk of it may hold many tiles, and would be unpacked for each.
-    values = mask[()]
-    found: list[BadRegion] = []
-    for tile, (ss0, ss1, fs0, fs1) in enumerate(stored.bounds.tolist()):
-        where = (int(stored.slabs[tile]),) * stored.has_axis + (slice(ss0, ss1), slice(fs0, fs1))
-        part = values[where]
-        bad = part if part.dtype.kind == "f" else part.astype(np.int64) & _BAD_BITS
-        found += [
-            BadRegion("bad", tile, (a, b), (c, d)) for a, b, c, d in blocks(bad != 0).tolist()
-        ]
-        if len(found) > most:
-            raise hdf5.error(group, name, f"has more than {_MAX_BLOCKS} separate blocks of pixels")
-    return found
+    values = mask[()][tuple(slice(n) for n in need)]
+    if values.dtype.kind != "f":
+        values = values.astype(np.int64) & _BAD_BITS
+    return np.asarray(values != 0)
+
+
+def _parts(mask: BoolArray, stored: StoredTiles) -> Iterator[BoolArray]:
+    """Cut a mask of the data into those of the tiles."""
+    for slab, (ss0, ss1, fs0, fs1) in zip(stored.slabs, stored.bounds.tolist(), strict=True):
+        yield (mask[slab] if stored.has_axis else mask)[ss0:ss1, fs0:fs1]

@@ -16,32 +16,21 @@ import numpy as np
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryFileError, warn
 from geomlib.formats import hdf5
+from geomlib.formats.directions import unit_vector
 from geomlib.formats.placement import Chain, Step
-from geomlib.units import ANGSTROM
+from geomlib.units import LENGTHS
 
 if TYPE_CHECKING:
     import h5py
 
 #: Longer chains than this go round in a circle, or are not to be believed.
 MAX_CHAIN = 100
-#: Most numbers that a field with one number a frame may have.
-MAX_FRAMES = 2**22
 _DEGREE = math.pi / 180
-_LENGTHS = {
-    ("m", "metre", "metres", "meter", "meters"): 1.0,
-    ("cm", "centimetre", "centimeter"): 1e-2,
-    ("mm", "millimetre", "millimetres", "millimeter", "millimeters"): 1e-3,
-    ("um", "µm", "μm", "micron", "microns", "micrometre", "micrometer"): 1e-6,
-    ("nm", "nanometre", "nanometer"): 1e-9,
-    ("å", "a", "angstrom", "angstroms", "ångström"): ANGSTROM,
-    ("pm", "picometre", "picometer"): 1e-12,
-}
 _ANGLES = {
     ("deg", "degree", "degrees", "°"): _DEGREE,
     ("rad", "radian", "radians"): 1.0,
     ("mrad",): 1e-3,
 }
-LENGTHS = {name: value for names, value in _LENGTHS.items() for name in names}
 ANGLES = {name: value for names, value in _ANGLES.items() for name in names}
 
 
@@ -82,7 +71,7 @@ class Axes:
 
 def _depends_on(dataset: h5py.Dataset) -> str | None:
     """Whole path of what an axis stands on; None for the lab."""
-    name = hdf5.as_text(dataset.attrs.get("depends_on", ".")).strip()
+    name = hdf5.attribute(dataset, "depends_on", ".").strip()
     if name in (".", ""):
         return None
     # A path that does not begin with the root counts from the group that the axis lies in.
@@ -97,7 +86,7 @@ def _at(file: h5py.File, place: str, holder: str) -> h5py.Dataset:
     try:
         for group in groups:
             parent = hdf5.group(parent, group)
-        return hdf5.dataset(parent, name, largest=MAX_FRAMES)
+        return hdf5.dataset(parent, name, largest=hdf5.MAX_FRAMES)
     except GeometryFileError as problem:
         raise GeometryFileError(
             f"depends on {place}, which is no axis: {problem.message}",
@@ -107,8 +96,8 @@ def _at(file: h5py.File, place: str, holder: str) -> h5py.Dataset:
 
 
 def _step(axis: h5py.Dataset) -> Step:
-    kind = hdf5.as_text(axis.attrs.get("transformation_type", "")).strip()
-    unit = hdf5.as_text(axis.attrs.get("units", "")).strip().lower()
+    kind = hdf5.attribute(axis, "transformation_type").strip()
+    unit = hdf5.attribute(axis, "units").strip().lower()
     if not kind:
         kind = "rotation" if unit in ANGLES else "translation"
     if kind not in ("translation", "rotation"):
@@ -175,12 +164,11 @@ def unit_of(
     GeometryWarning
         If it has none: `default` is taken.
     """
-    given = data.attrs.get(attribute)
-    if given is None:
+    if attribute not in data.attrs:
         # The same words for every axis of a file, so that they are shown once.
         warn(f"{data.file.filename}: an axis or a length without units; taken as {default}")
         return units[default]
-    name = hdf5.as_text(given).strip()
+    name = hdf5.attribute(data, attribute).strip()
     if name.lower() not in units:
         expected = ", ".join(sorted(units))
         raise _error(data, attribute, f"unknown unit {name!r}; expected one of {expected}")
@@ -201,8 +189,7 @@ def direction_of(data: h5py.Dataset) -> FloatArray:
     length = float(np.linalg.norm(vector))
     if not (0 < length < math.inf):
         raise _error(data, "vector", f"expected a direction, found {vector.tolist()}")
-    # One of unit length but for rounding stays as it is: its products may be exact.
-    return vector if abs(length - 1) < 1e-12 else vector / length
+    return unit_vector(vector)
 
 
 def offset_of(data: h5py.Dataset) -> tuple[float, float, float]:
@@ -225,10 +212,12 @@ def offset_of(data: h5py.Dataset) -> tuple[float, float, float]:
 
 
 def _three(data: h5py.Dataset, attribute: str) -> FloatArray:
-    found = np.asarray(data.attrs[attribute])
-    if found.dtype.kind not in "fiu" or found.size != 3 or not np.isfinite(found).all():
-        raise _error(data, attribute, "expected three finite numbers")
-    return found.astype(np.float64).reshape(3)
+    stored = data.attrs.get_id(attribute)
+    if stored.dtype.kind in "fiu" and stored.shape in ((3,), (1, 3), (3, 1)):
+        found = np.asarray(data.attrs[attribute], dtype=np.float64).reshape(3)
+        if np.isfinite(found).all():
+            return found
+    raise _error(data, attribute, "expected three finite numbers")
 
 
 def _error(data: h5py.Dataset, attribute: str, message: str) -> GeometryFileError:

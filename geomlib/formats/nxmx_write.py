@@ -19,10 +19,11 @@ from geomlib.coordinates import BoolArray
 from geomlib.detector import Detector, FloatArray, tile_map
 from geomlib.errors import GeometryError
 from geomlib.formats import hdf5
+from geomlib.formats.directions import lengths_and_directions
+from geomlib.formats.experiment import needed_distance, needed_photon_energy
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
 from geomlib.formats.nxmx import NOTES, TILE_ORDER
 from geomlib.formats.orthogonal import MAX_SKEW, orthogonal_tiles
-from geomlib.formats.placement import factors, needed
 from geomlib.geometry import Geometry
 from geomlib.units import wavelength_to_write
 
@@ -54,8 +55,6 @@ def write_nxmx(
     geometry: Geometry,
     path: str | PathLike[str],
     *,
-    distance: float | None = None,
-    photon_energy: float | None = None,
     sensor_material: str = "Si",
     sensor_thickness: float | None = None,
     pixel_mask: str | None = None,
@@ -71,14 +70,11 @@ def write_nxmx(
     Parameters
     ----------
     geometry : Geometry
-        What to write. Tiles whose steps are not at right angles are replaced by the nearest
-        that are (`orthogonal_tiles`), hexagons by rectangles of their pitch in straight rows.
+        With its distance and photon energy. Tiles whose steps are not at right angles are replaced
+        by the nearest that are (`orthogonal_tiles`), hexagons by rectangles of their pitch in
+        straight rows.
     path : str or path-like
         The file; an older one is replaced when all is written.
-    distance : float, optional
-        From the sample, metres; default: that of the geometry.
-    photon_energy : float, optional
-        In eV; default: that of the geometry.
     sensor_material : {"Si", "CdTe", "GaAs"}
         Of the sensor. DIALS corrects for the depth in which photons are absorbed.
     sensor_thickness : float, optional
@@ -92,10 +88,10 @@ def write_nxmx(
     Raises
     ------
     GeometryError
-        If distance or photon energy are neither given nor known, or an option is wrong.
+        If the geometry has no distance or no photon energy, or an option is wrong.
     """
-    distance = needed("distance", "metres", distance, geometry.distance, "NXmx")
-    energy = needed("photon_energy", "eV", photon_energy, geometry.photon_energy, "NXmx")
+    distance = needed_distance(geometry, "NXmx")
+    energy = needed_photon_energy(geometry, "NXmx")
     _check_choice("sensor_material", sensor_material, MATERIALS)
     mask_name = _mask_name(geometry.detector) if pixel_mask is None else pixel_mask
     _check_choice("pixel_mask", mask_name, MASKS)
@@ -119,7 +115,7 @@ def write_nxmx(
         _quantity(group, "distance", distance, "m")
         group["sensor_material"] = sensor_material
         _quantity(group, "sensor_thickness", thickness, "m")
-        group["description"] = geometry.detector.name
+        group["description"] = hdf5.fixed(geometry.detector.name)
         group["depends_on"] = f"{_AXES}/rail"
         _write_tiles(group, geometry, distance)
         _write_mask(group, mask_name, geometry)
@@ -154,21 +150,21 @@ def _write_tiles(group: h5py.Group, geometry: Geometry, distance: float) -> None
     _axis(axes, "rail", distance, _Z, ".", part="detector_arm")
     standing = _write_frames(axes, detector)
     names = legal_names(detector.tile_names, (*_RESERVED, "rail", *standing.values()))
-    slow, fast = factors(ss), factors(fs)
-    for tile, (module, ss0, ss1, fs0, fs1) in enumerate(detector.tile_bounds.tolist()):
-        name, start = names[tile], module * detector.data_shape[1] + ss0
+    slow, fast = lengths_and_directions(ss), lengths_and_directions(fs)
+    for tile, (ss0, ss1, fs0, fs1) in enumerate(detector.stacked_bounds.tolist()):
+        name, module = names[tile], int(detector.tile_modules[tile])
         # As an offset the corner is exact; as the product of a length and a direction it may not.
         _axis(axes, name, 0.0, _X, standing[module], corners[tile], part="detector_asic")
         part = hdf5.new_group(group, name, "NXdetector_module")
-        part["data_origin"] = np.array([start, fs0])
+        part["data_origin"] = np.array([ss0, fs0])
         part["data_size"] = np.array([ss1 - ss0, fs1 - fs0])
         for direction, (length, vector) in (("fast", fast), ("slow", slow)):
             _axis(
                 part, f"{direction}_pixel_direction", length[tile], vector[tile], f"{_AXES}/{name}"
             )
     notes = hdf5.new_group(group, NOTES, "NXcollection")
-    notes[LAYOUT_KEY] = layout_text(detector)
-    notes[TILE_ORDER] = " ".join(names)
+    notes[LAYOUT_KEY] = hdf5.fixed(layout_text(detector))
+    notes[TILE_ORDER] = hdf5.fixed(" ".join(names))
 
 
 def _write_frames(axes: h5py.Group, detector: Detector) -> dict[int, str]:
@@ -230,11 +226,6 @@ def legal_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 # -- Data and mask ----------------------------------------------------------------------
 
 
-def _joined_shape(detector: Detector) -> tuple[int, int]:
-    modules, n_ss, n_fs = detector.data_shape
-    return modules * n_ss, n_fs
-
-
 def _mask_name(detector: Detector) -> str:
     wide = (detector.tile_shapes[:, 1] == detector.data_shape[2]).all()
     return MASKS[0] if wide else MASKS[1]
@@ -248,7 +239,7 @@ def _write_mask(group: h5py.Group, name: str, geometry: Geometry) -> None:
     mask[tile_map(geometry.detector) < 0] = _NO_PIXEL
     group.create_dataset(
         name,
-        data=mask.reshape(_joined_shape(geometry.detector)),
+        data=mask.reshape(geometry.detector.stacked_shape),
         chunks=geometry.data_shape[1:],
         compression="gzip",
     )
@@ -260,7 +251,7 @@ def _write_data(entry: h5py.Group, group: h5py.Group, detector: Detector) -> Non
     data.attrs["signal"] = "data"
     frame = data.create_dataset(
         "data",
-        shape=(1, *_joined_shape(detector)),
+        shape=(1, *detector.stacked_shape),
         dtype=np.int32,
         chunks=(1, *detector.data_shape[1:]),
         fillvalue=0,

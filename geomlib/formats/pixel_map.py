@@ -23,7 +23,7 @@ from geomlib.detectors.examples import EXAMPLE_NAMES, example_geometry
 from geomlib.detectors.known_layouts import SLABS
 from geomlib.errors import GeometryError, GeometryFileError, warn
 from geomlib.formats.layout import detector_of_layout, geometry_of_tiles, wanted_detectors
-from geomlib.formats.pixel_map_file import AXES, REFERENCES, UNITS, Stored, read_map
+from geomlib.formats.pixel_map_file import AXES, REFERENCES, PixelMap, read_map
 from geomlib.formats.pixel_map_tiles import (
     RESIDUAL,
     Fit,
@@ -31,12 +31,11 @@ from geomlib.formats.pixel_map_tiles import (
     fit_tiles,
     rounding,
     shown_rounding,
-    slab_bounds,
-    slab_shape,
 )
 from geomlib.formats.recognise import StoredTiles
 from geomlib.geometry import Geometry
 from geomlib.metadata import Source
+from geomlib.units import length_unit
 
 #: Maps that reach less far, in x and in y, are in metres: this is how Cheetah tells.
 METRES_BELOW = 1.0
@@ -74,16 +73,16 @@ def read_pixel_map(
     path : str or path-like
         The file.
     detector : Detector or str, optional
-        The detector that has the tiles; its name, or the path of a geometry file of it. By default
-        what the file notes (geomlib's do), a detector that is known by the size of the map, or
-        tiles found where the steps between pixels change.
+        The detector that has the tiles, or its name; ``"generic"`` to find tiles where the steps
+        between pixels change. By default what the file notes (geomlib's do), a detector that is
+        known by the size of the map, or tiles that are found.
     reference : {"corner", "centre"}, optional
         The point of a pixel that positions are of. By default what the file notes; without a note
         the first corner, as maps of Cheetah, OM and cfelpyutils have it, but the centre for
         hexagons and where there is a dataset ``res``, as CrystFEL's make_pixelmap writes it.
-    unit : {"pixels", "metres"} or float, optional
-        Of the positions; a number is metres a unit. By default what the file notes; without a note
-        metres where x and y reach less than 1 far.
+    unit : str or float, optional
+        Of the positions: ``"pixels"``, ``"m"``, ``"mm"`` or ``"um"``; a number is metres a unit. By
+        default what the file notes; without a note metres where x and y reach less than 1 far.
     pixel_size : float, optional
         Metres a pixel, for maps in pixels. By default what the file notes, else the pitch of the
         detector.
@@ -110,11 +109,13 @@ def read_pixel_map(
     """
     file = checks.path("path", path)
     check_options(reference, unit, pixel_size)
-    wanted = _wanted(detector)
+    # Without choices: none is asked for, or "generic".
+    choices = wanted_detectors(detector)
+    wanted: Detector | str | None = choices[0] if choices else detector
     stored = _without_distance(read_map(file))
     if wanted is None and stored.layout is not None:
         wanted = detector_of_layout(stored.layout)
-        if wanted is None or slab_shape(wanted) != stored.shape:
+        if wanted is None or wanted.stacked_shape != stored.shape:
             warn(f"{file}: its note on the layout of the data does not fit, and is not used")
             wanted = None
     try:
@@ -140,33 +141,17 @@ def check_options(reference: object, unit: object, pixel_size: object) -> None:
     """
     if reference is not None and reference not in REFERENCES:
         raise GeometryError(f"reference must be 'corner' or 'centre', not {reference!r}")
-    if isinstance(unit, str) and unit not in UNITS:
-        raise GeometryError(f"unit must be 'pixels', 'metres' or a number, not {unit!r}")
-    if unit is not None and not isinstance(unit, str):
-        checks.number("unit", unit, positive=True)
+    if unit is not None:
+        length_unit("unit", unit)
     if pixel_size is not None:
         checks.number("pixel_size", pixel_size, positive=True)
-
-
-def _wanted(detector: Detector | str | None) -> Detector | str | None:
-    """Detector that is given, by its name, or in a geometry file; ``"generic"`` stays."""
-    if detector is None or isinstance(detector, Detector):
-        return detector
-    name = checks.text("detector", detector)
-    if name.lower() == "generic":
-        return "generic"
-    if Path(name).suffix and Path(name).is_file():
-        from geomlib.formats.registry import read_geometry
-
-        return read_geometry(name).detector
-    return wanted_detectors(name)[0]
 
 
 # -- What the numbers mean --------------------------------------------------------------------
 
 
 def _scale(
-    stored: Stored,
+    stored: PixelMap,
     wanted: Detector | str | None,
     unit: str | float | None,
     pixel_size: float | None,
@@ -176,11 +161,8 @@ def _scale(
     said = stored.unit if unit is None else unit
     if said is None:
         said = "metres" if (stored.extent[:2] < METRES_BELOW).all() else "pixels"
-    if not isinstance(said, str):
-        length = float(said)
-    elif said == "metres":
-        length = 1.0
-    else:
+    length = length_unit("unit", said)
+    if length is None:
         length = _pixel(stored, wanted, pixel_size, path)
     scale = np.full(3, length)
     extent = stored.extent
@@ -192,7 +174,7 @@ def _scale(
 
 
 def _pixel(
-    stored: Stored, wanted: Detector | str | None, pixel_size: float | None, path: Path
+    stored: PixelMap, wanted: Detector | str | None, pixel_size: float | None, path: Path
 ) -> float:
     """Size of the pixel that is the unit of a map."""
     if pixel_size is not None:
@@ -222,11 +204,11 @@ def _pixel(
 
 def _of_shape(shape: tuple[int, int]) -> list[Detector]:
     known = (example_geometry(name).detector for name in EXAMPLE_NAMES)
-    return [detector for detector in known if slab_shape(detector) == shape]
+    return [detector for detector in known if detector.stacked_shape == shape]
 
 
 def _convention(
-    stored: Stored, reference: str | None, scale: FloatArray, hexagonal: bool, path: Path
+    stored: PixelMap, reference: str | None, scale: FloatArray, hexagonal: bool, path: Path
 ) -> _Convention:
     """Decide on the point of a pixel that positions are of, and warn if nothing says it."""
     if reference is not None or stored.reference is not None:
@@ -248,7 +230,7 @@ def _convention(
 
 
 def _geometry(
-    stored: Stored,
+    stored: PixelMap,
     wanted: Detector | str | None,
     reference: str | None,
     scale: FloatArray,
@@ -271,7 +253,7 @@ def _geometry(
     return _found(stored, wanted, convention, path)
 
 
-def _without_distance(stored: Stored) -> Stored:
+def _without_distance(stored: PixelMap) -> PixelMap:
     """Take the distance out of z, where it is what stands there."""
     x, y, z = stored.positions
     distance = float(np.nanmax(z))
@@ -289,22 +271,22 @@ def _is_hexagonal(detector: Detector) -> bool:
 
 
 def _fit_known(
-    stored: Stored,
+    stored: PixelMap,
     detector: Detector,
     reference: str | None,
     scale: FloatArray,
     path: Path,
 ) -> Fit:
     """Fit the tiles of a detector, in metres."""
-    if slab_shape(detector) != stored.shape:
+    if detector.stacked_shape != stored.shape:
         raise GeometryFileError(
-            f"is a map of {stored.shape} pixels; {detector.name} has {slab_shape(detector)}, with "
-            "its modules stacked along slow scan",
+            f"is a map of {stored.shape} pixels; {detector.name} has {detector.stacked_shape}, "
+            "with its modules stacked along slow scan",
             path=path,
         )
     hexagonal = _is_hexagonal(detector)
     convention = _convention(stored, reference, scale, hexagonal, path)
-    bounds = slab_bounds(detector)
+    bounds = detector.stacked_bounds
     fit = fit_tiles(stored.positions, bounds, convention.point(hexagonal), hexagonal)
     _check_fit(fit, stored.positions, detector.tile_names, path)
     fit = _in_metres(fit, scale)
@@ -364,7 +346,7 @@ def _of_known(detector: Detector, fit: Fit, path: Path) -> Geometry:
 
 
 def _found(
-    stored: Stored,
+    stored: PixelMap,
     wanted: Detector | str | None,
     convention: _Convention,
     path: Path,
@@ -376,7 +358,7 @@ def _found(
         fit = fit_tiles(positions, bounds, convention.point(False))
     except GeometryError as problem:
         raise GeometryFileError(
-            f"found no tiles: {problem}; pass detector=, a detector, its name or a .geom file",
+            f"found no tiles: {problem}; pass detector=, a detector or its name",
             path=path,
         ) from problem
     names = tuple(f"p{number}" for number in range(len(bounds)))
@@ -389,7 +371,7 @@ def _found(
         tiles,
         path=fspath(path),
         format="pixelmap",
-        detector="generic" if wanted == "generic" else None,
+        detector=wanted,
     )
     return _with_round_pitch(geometry)
 

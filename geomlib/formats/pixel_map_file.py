@@ -12,7 +12,6 @@ from geomlib import checks
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError, GeometryFileError
 from geomlib.formats import hdf5
-from geomlib.formats.layout import LAYOUT_KEY
 
 if TYPE_CHECKING:
     import h5py
@@ -22,11 +21,11 @@ REFERENCES = ("corner", "centre")
 UNITS = ("pixels", "metres")
 #: Most pixels of a map: twice the largest detectors. Files that claim more are wrong.
 MAX_PIXELS = 2**25
-#: Bytes of a note on the layout of the data: 100 for each of 16384 tiles.
-_LARGEST_NOTE = 100 << 14
+#: Most numbers of ``res``, which has one.
+_MOST_RES = 1024
 
 
-class Stored(NamedTuple):
+class PixelMap(NamedTuple):
     """What a file holds: x, y and z as they are, and what it says about them."""
 
     positions: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
@@ -63,7 +62,7 @@ def recognise_pixel_map(path: Path, first_bytes: bytes) -> bool:
 def _has_map(file: h5py.File) -> bool:
     import h5py
 
-    x, y = (file.get(name) if _is_here(file, name) else None for name in "xy")
+    x, y = (file[name] if hdf5.is_here(file, name) else None for name in "xy")
     return (
         isinstance(x, h5py.Dataset)
         and isinstance(y, h5py.Dataset)
@@ -73,15 +72,7 @@ def _has_map(file: h5py.File) -> bool:
     )
 
 
-def _is_here(file: h5py.File, name: str) -> bool:
-    """Tell whether there is a member that is no link to another file."""
-    import h5py
-
-    link = file.get(name, getlink=True)
-    return link is not None and not isinstance(link, h5py.ExternalLink)
-
-
-def read_map(path: Path) -> Stored:
+def read_map(path: Path) -> PixelMap:
     """Read a pixel map.
 
     Raises
@@ -92,18 +83,24 @@ def read_map(path: Path) -> Stored:
     with hdf5.opened(path) as file:
         x = _values(file, "x", None)
         y = _values(file, "y", x.shape)
-        z = _values(file, "z", x.shape) if "z" in file else np.zeros(x.shape, dtype=np.float32)
+        z = (
+            _values(file, "z", x.shape)
+            if hdf5.has(file, "z")
+            else np.zeros(x.shape, dtype=np.float32)
+        )
         for name, values in zip(AXES, (x, y, z), strict=True):
             if not np.isfinite(values).any():
                 raise hdf5.error(file, name, "holds no finite position")
-        res = hdf5.numbers(file, "res").reshape(-1) if "res" in file else np.empty(0)
-        return Stored(
+        res = np.empty(0)
+        if hdf5.has(file, "res"):
+            res = hdf5.numbers(file, "res", largest=_MOST_RES).reshape(-1)
+        return PixelMap(
             (x, y, z),
             _choice(file, "reference", REFERENCES),
             _choice(file, "unit", UNITS),
             _positive(file, "pixel_size"),
             float(res[0]) if res.size == 1 and res[0] > 0 else None,
-            _layout(file),
+            hdf5.note(file),
             _positive(file, "distance"),
             _positive(file, "photon_energy"),
         )
@@ -124,8 +121,7 @@ def _values(file: h5py.File, name: str, shape: tuple[int, ...] | None) -> npt.ND
 def _attribute(file: h5py.File, name: str, kinds: str) -> Any:
     """Return a small attribute of some kinds of dtype, None where there is none.
 
-    Text is written with a fixed length, and read only so: in a damaged file, the HDF5 library can
-    search a text of variable length for ever.
+    Text is written with a fixed length, and read only so: see `hdf5.note`.
     """
     if name not in file.attrs:
         return None
@@ -150,13 +146,3 @@ def _positive(file: h5py.File, name: str) -> float | None:
         return checks.number(name, value, positive=True)
     except GeometryError as problem:
         raise GeometryFileError(str(problem), path=file.filename, key=f"@{name}") from None
-
-
-def _layout(file: h5py.File) -> str | None:
-    """Return the note on the layout of the data; see `_attribute` for its length."""
-    if LAYOUT_KEY not in file:
-        return None
-    data = hdf5.child(file, LAYOUT_KEY)
-    if getattr(data, "shape", None) != () or data.dtype.kind != "S":
-        return None
-    return hdf5.as_text(data[()]) if data.dtype.itemsize <= _LARGEST_NOTE else None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.coordinates import BoolArray
-from geomlib.detector import Detector, FloatArray, IntArray
+from geomlib.detector import FloatArray, IntArray
 from geomlib.errors import GeometryError
 
 #: x, y and z as they are stored, each (rows, columns).
@@ -52,19 +52,6 @@ class Fit(NamedTuple):
         excess = (self.residuals / limit).max(axis=1)
         worst = int(np.nan_to_num(excess, nan=np.inf).argmax())
         return None if excess[worst] <= 1 else worst
-
-
-def slab_bounds(detector: Detector) -> IntArray:
-    """Rows and columns of each tile in data with the modules stacked along ss, shape (n, 4)."""
-    bounds = detector.tile_bounds[:, 1:].copy()
-    bounds[:, :2] += detector.tile_modules[:, np.newaxis] * detector.data_shape[1]
-    return bounds
-
-
-def slab_shape(detector: Detector) -> tuple[int, int]:
-    """Rows and columns of the data of a detector with its modules stacked along ss."""
-    modules, n_ss, n_fs = detector.data_shape
-    return modules * n_ss, n_fs
 
 
 # -- Fitting ----------------------------------------------------------------------------------

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geomlib import checks
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError
 from geomlib.formats import hdf5
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
 from geomlib.formats.pixel_map import METRES_BELOW, check_options
-from geomlib.formats.pixel_map_file import AXES, UNITS
+from geomlib.formats.pixel_map_file import AXES
 from geomlib.geometry import Geometry
+from geomlib.units import length_unit
 
 if TYPE_CHECKING:
     import h5py
@@ -42,8 +44,9 @@ def write_pixel_map(
     reference : {"corner", "centre"}, optional
         The point of each pixel. Default: the first corner, as maps of Cheetah, OM and cfelpyutils
         have it; for hexagons the centre, since their first corner is none of theirs.
-    unit : {"metres", "pixels"}
-        Of x, y and z. Cheetah takes both, and metres for what reaches less than 1 far.
+    unit : str
+        ``"metres"`` or ``"pixels"``, of x, y and z. Cheetah takes both, and metres for what reaches
+        less than 1 far.
     dtype : {"float32", "float64"}
         Programs that read such files expect float32; it moves pixels by some nanometres.
 
@@ -56,9 +59,14 @@ def write_pixel_map(
     detector = geometry.detector
     if reference is None:
         reference = "centre" if detector.pixel_shape == "hexagon" else "corner"
-    check_options(reference, unit, None)
-    if unit not in UNITS:
-        raise GeometryError(f"unit must be 'pixels' or 'metres', not {unit!r}")
+    check_options(reference, None, None)
+    length = length_unit("unit", unit)
+    if length not in (None, 1.0):
+        raise GeometryError(
+            f"unit must be 'pixels' or 'metres', not {checks.shown(unit)}: programs that read "
+            "pixel maps know no others"
+        )
+    unit = "pixels" if length is None else "metres"
     if dtype not in ("float32", "float64"):
         raise GeometryError(f"dtype must be 'float32' or 'float64', not {dtype!r}")
     pixel = _single_pitch(geometry)
@@ -121,4 +129,4 @@ def _write_notes(
     for name, value in numbers.items():
         if value is not None:
             file.attrs[name] = value
-    file[LAYOUT_KEY] = np.bytes_(layout_text(geometry.detector).encode())
+    file[LAYOUT_KEY] = hdf5.fixed(layout_text(geometry.detector))

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from geomlib import checks
 from geomlib.detector import FloatArray
-from geomlib.errors import GeometryError, warn
+from geomlib.errors import warn
 
 
 class Step(NamedTuple):
@@ -117,59 +114,3 @@ def split_distance(
         warn(f"{path}: its detector is not downstream of the sample; z stays as it is")
         return None, corners
     return distance, corners - [0.0, 0.0, distance]
-
-
-def factors(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return lengths and unit vectors whose products are given vectors, to the last bit if may be.
-
-    The product of a length and a direction is rounded. Of lengths that differ from the true one by
-    a few units in the last place, the first is taken with which the products of all components come
-    out; without one (about one vector in 300), components are off by one such unit.
-
-    Parameters
-    ----------
-    vectors : ndarray, shape (n, 3)
-        Of some length each.
-
-    Returns
-    -------
-    lengths : ndarray, shape (n,)
-    directions : ndarray, shape (n, 3)
-    """
-    true = np.linalg.norm(vectors, axis=1)
-    lengths, directions = true.copy(), vectors / true[:, np.newaxis]
-    open_ = np.ones(len(vectors), dtype=np.bool_)
-    for ulps in sorted(range(-8, 9), key=abs):
-        length = true + ulps * np.spacing(true)
-        direction = _divided(vectors, length[:, np.newaxis])
-        exact = open_ & (length[:, np.newaxis] * direction == vectors).all(axis=1)
-        lengths[exact], directions[exact] = length[exact], direction[exact]
-        open_ &= ~exact
-    return lengths, directions
-
-
-def _divided(product: FloatArray, factor: FloatArray) -> FloatArray:
-    """Quotient, or its neighbour where only that one's product with the factor is exact."""
-    quotient = product / factor
-    for side in (-np.inf, np.inf):
-        near = np.nextafter(quotient, side)
-        quotient = np.where(
-            (quotient * factor != product) & (near * factor == product), near, quotient
-        )
-    return quotient
-
-
-def needed(name: str, unit: str, given: float | None, known: float | None, format: str) -> float:
-    """Return what a format needs of an experiment: as it is given, else as the geometry has it.
-
-    Raises
-    ------
-    GeometryError
-        If it is neither given nor known, or not positive.
-    """
-    if given is None and known is None:
-        raise GeometryError(
-            f"the geometry has no {name.replace('_', ' ')}, which {format} needs: "
-            f"pass {name}=… in {unit}"
-        )
-    return checks.number(name, known if given is None else given, positive=True)

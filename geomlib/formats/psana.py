@@ -16,6 +16,7 @@ size of Z0 in ``IP`` and puts the detector downstream, whatever the sign (psana 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from os import PathLike, fspath
 from pathlib import Path
@@ -26,11 +27,12 @@ import numpy as np
 from geomlib import checks
 from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray
-from geomlib.errors import GeometryError, GeometryFileError, system_error
-from geomlib.formats.layout import MARK, geometry_of_tiles, layout_text
+from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.formats.layout import MARK, geometry_of_tiles, layout_text, wanted_detectors
 from geomlib.formats.orthogonal import orthogonal_tiles
 from geomlib.formats.psana_segments import known_segments, segment_named
 from geomlib.formats.recognise import MAX_MODULES, StoredTiles
+from geomlib.formats.text_files import ascii_json, read_text
 from geomlib.geometry import Geometry
 
 #: From psana's frame to the lab, and back: it is its own inverse.
@@ -95,8 +97,11 @@ def read_psana(path: str | PathLike[str], *, detector: str | Detector | None = N
     GeometryFileError
         If the file cannot be read, a line is not as described above, a segment is not known, or
         objects are not parts of one whole.
+    GeometryError
+        If an argument is not as described.
     """
-    name = fspath(path)
+    name = fspath(checks.path("path", path))
+    wanted_detectors(detector)
     lines = _lines(name)
     parsed = [_parse(line, number, name) for number, line in lines if not line.startswith("#")]
     if not parsed:
@@ -116,7 +121,7 @@ def read_psana(path: str | PathLike[str], *, detector: str | Detector | None = N
 
 def is_psana(path: Path, first_bytes: bytes) -> bool:
     """Tell whether a file begins like a geometry file of psana: by its first line of columns."""
-    for line in first_bytes.decode("utf-8", "replace").splitlines():
+    for line in _split(first_bytes.decode("utf-8-sig", "replace")):
         text = line.strip()
         if text.startswith("#"):
             if text.lstrip("#").split()[:5] == _HEADER.split()[1:6]:
@@ -137,15 +142,13 @@ def _is_line(text: str) -> bool:
 
 def _lines(path: str) -> list[tuple[int, str]]:
     """Numbered lines that are not empty."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-    except OSError as problem:
-        raise system_error(problem, path, "read") from None
-    if len(content) > _LARGEST_FILE:
-        raise GeometryFileError(f"larger than {_LARGEST_FILE >> 20} MiB: no geometry", path=path)
-    numbered = enumerate(content.decode("utf-8", "replace").splitlines(), start=1)
+    numbered = enumerate(_split(read_text(path, _LARGEST_FILE, errors="replace")), start=1)
     return [(number, line.strip()) for number, line in numbered if line.strip()]
+
+
+def _split(text: str) -> list[str]:
+    """Cut a text into lines as psana does, and not where `str.splitlines` finds other ends."""
+    return re.split("\r\n|\r|\n", text)
 
 
 def _note(lines: list[tuple[int, str]]) -> str | None:
@@ -368,14 +371,14 @@ def write_psana(
             "pass mixed_sizes=True to write them all the same"
         )
     with replacing(path) as temporary:
-        text = "\n".join([*_written(geometry), ""])
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        text = ascii_json("\n".join([*_written(geometry), ""]))
+        temporary.write_text(text, encoding="ascii", newline="\n")
 
 
 def _written(geometry: Geometry) -> Iterator[str]:
     """Lines of the file. The note comes last: it can be longer than what recognising looks at."""
     detector = geometry.detector
-    yield f"# DETECTOR {detector.name}".replace("\n", " ")
+    yield f"# DETECTOR {' '.join(detector.name.split())}"
     yield "# CALIB_TYPE geometry"
     yield "# Written by geomlib. (x, y, z) in the lab is (-y, -x, -z) here; the detector is in IP."
     yield _HEADER

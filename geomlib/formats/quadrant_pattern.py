@@ -20,6 +20,7 @@ from geomlib.detectors.examples import example_geometry
 from geomlib.detectors.lpd import LPD_1M, lpd_1m
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
+from geomlib.units import length_unit
 
 MILLIMETRE = 1e-3
 #: How far each quadrant may be from its usual place, once the detector as a whole is at its own,
@@ -34,15 +35,9 @@ BUILDERS: dict[str, Callable[..., Geometry]] = {
 }
 DETECTORS = (AGIPD_1M, LPD_1M, DSSC_1M)
 _LENGTHS = {"metres": 1.0, "mm": MILLIMETRE, "µm": 1e-6}
-_UNITS = {
-    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0),
-    **dict.fromkeys(("mm", "millimetre", "millimetres", "millimeter", "millimeters"), MILLIMETRE),
-    **dict.fromkeys(("um", "µm", "μm", "micron", "microns"), 1e-6),
-}
-_PIXELS = ("px", "pixel", "pixels")
 
 
-class Reading(NamedTuple):
+class Interpretation(NamedTuple):
     """What four positions are taken for.
 
     Attributes
@@ -89,14 +84,8 @@ def unit_length(unit: float | str, detector: Detector | None) -> float | None:
     GeometryError
         If it is neither a positive number nor the name of a unit.
     """
-    if not isinstance(unit, str):
-        return checks.number("unit", unit, positive=True)
-    name = unit.strip().lower()
-    if name in _PIXELS:
-        return None if detector is None else detector.pixel_size[1]
-    if name not in _UNITS:
-        raise GeometryError(f"unit must be 'm', 'mm', 'um', 'pixels' or metres, not {unit!r}")
-    return _UNITS[name]
+    length = length_unit("unit", unit)
+    return detector.pixel_size[1] if length is None and detector is not None else length
 
 
 def usual_unit(detector: Detector) -> float:
@@ -112,15 +101,15 @@ def unit_name(unit: float, detector: Detector) -> str:
     return next((name for name, length in _LENGTHS.items() if length == unit), f"{unit:g} m")
 
 
-def describe(reading: Reading) -> str:
+def describe(found: Interpretation) -> str:
     """Say in a few words what positions are taken for."""
-    words = f"{reading.detector.name} in {unit_name(reading.unit, reading.detector)}"
-    return words if reading.sign > 0 else f"{words}, counted downwards and to the right"
+    words = f"{found.detector.name} in {unit_name(found.unit, found.detector)}"
+    return words if found.sign > 0 else f"{words}, counted downwards and to the right"
 
 
-def likely_readings(
+def likely_interpretations(
     positions: FloatArray, detector: Detector | None, unit: float | None
-) -> tuple[list[Reading], list[Reading]]:
+) -> tuple[list[Interpretation], list[Interpretation]]:
     """Find what positions can be.
 
     Parameters
@@ -134,32 +123,32 @@ def likely_readings(
 
     Returns
     -------
-    usual : list of Reading
+    usual : list of Interpretation
         Those in the unit that is known, or that the detector's users have.
-    unusual : list of Reading
+    unusual : list of Interpretation
         Those in other units, and of the old sign of LPD.
     """
-    usual: list[Reading] = []
-    unusual: list[Reading] = []
+    usual: list[Interpretation] = []
+    unusual: list[Interpretation] = []
     for choice in DETECTORS if detector is None else (detector,):
         expected = usual_unit(choice) if unit is None else unit
-        for reading in _readings(choice, expected):
-            if deviation(positions, reading) < LIMIT:
-                is_usual = reading == (choice, expected, 1)
-                (usual if is_usual else unusual).append(reading)
+        for found in _interpretations(choice, expected):
+            if deviation(positions, found) < LIMIT:
+                is_usual = found == (choice, expected, 1)
+                (usual if is_usual else unusual).append(found)
     return usual, unusual
 
 
-def _readings(detector: Detector, expected: float) -> Iterator[Reading]:
+def _interpretations(detector: Detector, expected: float) -> Iterator[Interpretation]:
     for unit in sorted({expected, usual_unit(detector), *_LENGTHS.values()}):
-        yield Reading(detector, unit)
+        yield Interpretation(detector, unit)
     if detector == LPD_1M:
-        yield Reading(detector, expected, -1)
+        yield Interpretation(detector, expected, -1)
 
 
-def deviation(positions: FloatArray, reading: Reading) -> float:
+def deviation(positions: FloatArray, found: Interpretation) -> float:
     """How far quadrants are from their usual places, wherever the beam is; metres."""
-    away = positions * (reading.sign * reading.unit) - _usual_positions(reading.detector.name)
+    away = positions * (found.sign * found.unit) - _usual_positions(found.detector.name)
     return float(np.abs(away - away.mean(axis=0)).max())
 
 

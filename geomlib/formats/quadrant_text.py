@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from geomlib.detector import Detector, FloatArray
-from geomlib.errors import GeometryError, GeometryFileError, system_error
+from geomlib.errors import GeometryError, GeometryFileError
 from geomlib.formats.quadrant_pattern import (
     DETECTORS,
     detector_with_quadrants,
-    likely_readings,
+    likely_interpretations,
     unit_length,
 )
 
@@ -30,11 +30,15 @@ MAX_BYTES = 1 << 18
 KEY = "quad_positions"
 _YAML_KEY = re.compile(r"^\s*QUAD_POSITIONS\s*:", re.MULTILINE)
 _LABEL = re.compile(r"q?([1-4])", re.IGNORECASE)
+#: Deeper nested than any such file.
+_DEEPEST = 32
+#: What stands for nothing in YAML, which has texts alone here.
+_NOTHING = ("", "~", "null", "Null", "NULL")
 #: Larger numbers than this are no positions of quadrants, in whatever unit.
 _LARGEST = 1e9
 
 
-class Stated(NamedTuple):
+class QuadrantFile(NamedTuple):
     """What a file says.
 
     Attributes
@@ -66,31 +70,7 @@ class Stated(NamedTuple):
     labelled: bool = False
 
 
-def read_text(path: Path) -> str:
-    """Read a small text file.
-
-    Raises
-    ------
-    GeometryFileError
-        If it cannot be read, is too large, or no text.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as problem:
-        raise system_error(problem, path, "read") from problem
-    if len(content) > MAX_BYTES:
-        raise GeometryFileError(
-            f"is larger than {MAX_BYTES >> 10} KiB; expected the positions of four quadrants",
-            path=path,
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise GeometryFileError(f"is no UTF-8 text ({problem})", path=path) from None
-
-
-def parse(text: str, path: Path, wanted: Detector | None) -> Stated:
+def parse(text: str, path: Path, wanted: Detector | None) -> QuadrantFile:
     """Find the quadrant positions in a text.
 
     Parameters
@@ -126,13 +106,13 @@ def seems_right(text: str) -> bool:
     except GeometryError:
         return False
     # Four pairs of numbers can be anything; under a header they are not.
-    return stated.labelled or any(likely_readings(stated.positions, None, None))
+    return stated.labelled or any(likely_interpretations(stated.positions, None, None))
 
 
 # -- CSV --------------------------------------------------------------------------------------
 
 
-def _parse_csv(text: str, path: Path) -> Stated:
+def _parse_csv(text: str, path: Path) -> QuadrantFile:
     columns: tuple[int, int] | None = None
     labelled = False
     found: dict[int, tuple[float, float]] = {}
@@ -154,7 +134,7 @@ def _parse_csv(text: str, path: Path) -> Stated:
         )
     positions = np.array([found[quadrant] for quadrant in (1, 2, 3, 4)])
     swapped = columns is not None and columns[1] < columns[0]
-    return Stated(positions, swapped=swapped, labelled=labelled)
+    return QuadrantFile(positions, swapped=swapped, labelled=labelled)
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -187,7 +167,7 @@ def _row(
 
 
 def _number(value: object) -> float:
-    """Return a number; YAML takes ``1e3``, without a point, for text."""
+    """Return a number; those of YAML and CSV are texts."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(value)
     number = float(value)
@@ -199,7 +179,7 @@ def _number(value: object) -> float:
 # -- JSON -------------------------------------------------------------------------------------
 
 
-def _parse_json(text: str, path: Path) -> Stated:
+def _parse_json(text: str, path: Path) -> QuadrantFile:
     try:
         content = json.loads(text)
     except RecursionError:
@@ -208,7 +188,7 @@ def _parse_json(text: str, path: Path) -> Stated:
         line = getattr(problem, "lineno", None)
         raise GeometryFileError(f"is no JSON: {problem}", path=path, line=line) from None
     if isinstance(content, list):
-        return Stated(_positions(content, path, None))
+        return QuadrantFile(_positions(content, path, None))
     if KEY not in content:
         raise GeometryFileError(
             f"expected an object with {KEY!r}, or a list of four [x, y]", path=path
@@ -221,7 +201,7 @@ def _parse_json(text: str, path: Path) -> Stated:
         length = None if unit is None else unit_length(unit, detector)
     except GeometryError as problem:
         raise GeometryFileError(str(problem), path=path) from None
-    return Stated(
+    return QuadrantFile(
         positions,
         detector,
         length,
@@ -265,7 +245,7 @@ def _positive(content: dict[str, Any], key: str, path: Path, unit: float) -> flo
 # -- YAML -------------------------------------------------------------------------------------
 
 
-def _parse_yaml(text: str, path: Path, wanted: Detector | None) -> Stated:
+def _parse_yaml(text: str, path: Path, wanted: Detector | None) -> QuadrantFile:
     content = _load_yaml(text, path)
     section = content.get("DETECTOR") if isinstance(content, dict) else None
     if not isinstance(section, dict):
@@ -276,16 +256,16 @@ def _parse_yaml(text: str, path: Path, wanted: Detector | None) -> Stated:
         if isinstance(block, dict) and "QUAD_POSITIONS" in block
     }
     name = _chosen(list(blocks), path, wanted)
-    block, key = blocks[name], f"DETECTOR.{name}"
+    block, key = {k: v for k, v in blocks[name].items() if v not in _NOTHING}, f"DETECTOR.{name}"
     file = block.get("GEOMETRY_FILE")
     if not isinstance(file, str | None):
         raise GeometryFileError(
             f"expected the name of a file, found {file!r}", path=path, key=f"{key}.GEOMETRY_FILE"
         )
-    return Stated(
-        _yaml_positions(block["QUAD_POSITIONS"], path, f"{key}.QUAD_POSITIONS"),
+    return QuadrantFile(
+        _yaml_positions(blocks[name]["QUAD_POSITIONS"], path, f"{key}.QUAD_POSITIONS"),
         detector_with_quadrants(name),
-        geometry_file=file or None,
+        geometry_file=file,
         distance=_positive(block, "SAMPLE_DISTANCE", path, 1.0),
         photon_energy=_positive(block, "PHOTON_ENERGY", path, 1000.0),
     )
@@ -323,19 +303,25 @@ def _yaml_positions(value: object, path: Path, key: str) -> FloatArray:
 
 
 def _load_yaml(text: str, path: Path) -> Any:
+    """Parse YAML into dictionaries, lists and texts: tags and numbers are not looked at."""
     import yaml
 
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
             if isinstance(event, yaml.AliasEvent):
                 # Nested merges of them would grow without bounds.
                 raise yaml.MarkedYAMLError(
                     problem="aliases are not read", problem_mark=event.start_mark
                 )
-        return yaml.safe_load(text)
-    except RecursionError:
-        raise GeometryFileError("is nested too deeply", path=path) from None
-    except (yaml.YAMLError, ValueError) as problem:
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise GeometryFileError("is nested too deeply", path=path)
+        return yaml.load(text, Loader=yaml.BaseLoader)
+    except GeometryFileError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError) as problem:
         mark = getattr(problem, "problem_mark", None)
         raise GeometryFileError(
             f"is no YAML: {getattr(problem, 'problem', None) or problem}",

@@ -18,19 +18,23 @@ import numpy as np
 from geomlib import checks
 from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray
-from geomlib.errors import GeometryError, GeometryFileError, warn
+from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
+from geomlib.formats import hdf5
+from geomlib.formats.crystfel.read import read_crystfel
+from geomlib.formats.euxfel import read_euxfel
 from geomlib.formats.quadrant_pattern import (
     BUILDERS,
     MILLIMETRE,
-    Reading,
+    Interpretation,
     describe,
     detector_with_quadrants,
-    likely_readings,
+    likely_interpretations,
     unit_length,
     unit_name,
     usual_unit,
 )
-from geomlib.formats.quadrant_text import KEY, Stated, parse, read_text, seems_right
+from geomlib.formats.quadrant_text import KEY, MAX_BYTES, QuadrantFile, parse, seems_right
+from geomlib.formats.text_files import read_text
 from geomlib.geometry import Geometry
 from geomlib.metadata import Source
 
@@ -70,7 +74,8 @@ def read_quadrants(
         millimetres for LPD-1M and DSSC-1M.
     geometry_file : str or path-like, optional
         A European XFEL HDF5 file with the places of the modules in their quadrants, to which
-        positions of LPD-1M and DSSC-1M mostly belong. By default the ``GEOMETRY_FILE`` of a
+        positions of LPD-1M and DSSC-1M mostly belong; or a CrystFEL file, which has those of the
+        quadrants, too. By default the ``GEOMETRY_FILE`` of a
         configuration, relative to its folder, if it is there.
 
     Returns
@@ -95,19 +100,19 @@ def read_quadrants(
     """
     file = checks.path("path", path)
     wanted = None if detector is None else detector_with_quadrants(detector)
-    stated = parse(read_text(file), file, wanted)
+    stated = parse(read_text(file, MAX_BYTES), file, wanted)
     if wanted is not None and stated.detector is not None and stated.detector != wanted:
         raise GeometryFileError(
             f"holds quadrants of {stated.detector.name}, not of {wanted.name}", path=file
         )
-    reading = _reading(stated, wanted or stated.detector, unit, file)
-    positions = stated.positions * reading.sign
+    meaning = _interpretation(stated, wanted or stated.detector, unit, file)
+    positions = stated.positions * meaning.sign
     modules = _geometry_file(stated, geometry_file, file)
-    geometry = None if modules is None else _from_file(modules, positions, reading, file)
+    geometry = None if modules is None else _from_file(modules, positions, meaning, file)
     if geometry is None:
         # In the usual unit, since the nominal gaps of AGIPD-1M are in the unit that is given.
-        usual = positions * (reading.unit / usual_unit(reading.detector))
-        geometry = BUILDERS[reading.detector.name](usual)
+        usual = positions * (meaning.unit / usual_unit(meaning.detector))
+        geometry = BUILDERS[meaning.detector.name](usual)
         geometry = geometry.replace(source=Source(fspath(file), "quadrants"))
     return geometry.replace(
         distance=stated.distance or geometry.distance,
@@ -118,17 +123,17 @@ def read_quadrants(
 # -- What the positions are -------------------------------------------------------------------
 
 
-def _reading(
-    stated: Stated, detector: Detector | None, unit: float | str | None, path: Path
-) -> Reading:
+def _interpretation(
+    stated: QuadrantFile, detector: Detector | None, unit: float | str | None, path: Path
+) -> Interpretation:
     """Decide on detector, unit and sign, and warn of what is unusual."""
     length = stated.unit if unit is None else unit_length(unit, detector)
     if unit is not None and length is None:
         # In pixels: of AGIPD-1M, whose users alone have them.
         length = unit_length(unit, detector_with_quadrants("AGIPD-1M"))
     if stated.detector is not None and stated.unit is not None and unit is None:
-        return Reading(stated.detector, stated.unit)
-    usual, unusual = likely_readings(stated.positions, detector, length)
+        return Interpretation(stated.detector, stated.unit)
+    usual, unusual = likely_interpretations(stated.positions, detector, length)
     if len(usual) == 1:
         if stated.swapped:
             warn(f"{path}: has Y before X; its columns are taken by their names")
@@ -145,22 +150,24 @@ def _reading(
         return unusual[0]
     if detector is None:
         raise GeometryFileError(_not_told(usual + unusual), path=path)
-    return Reading(detector, length or usual_unit(detector))
+    return Interpretation(detector, length or usual_unit(detector))
 
 
-def _not_told(readings: list[Reading]) -> str:
-    if readings:
-        likely = " or ".join(describe(reading) for reading in readings)
-        found = f"the positions look like those of {likely}"
+def _not_told(found: list[Interpretation]) -> str:
+    if found:
+        likely = " or ".join(describe(meaning) for meaning in found)
+        said = f"the positions look like those of {likely}"
     else:
-        found = "the positions fit neither AGIPD-1M in pixels nor LPD-1M or DSSC-1M in mm"
-    return f"{found}; say which detector with detector='AGIPD-1M', 'LPD-1M' or 'DSSC-1M', and unit="
+        said = "the positions fit neither AGIPD-1M in pixels nor LPD-1M or DSSC-1M in mm"
+    return f"{said}; say which detector with detector='AGIPD-1M', 'LPD-1M' or 'DSSC-1M', and unit="
 
 
 # -- The geometry file of a configuration -----------------------------------------------------
 
 
-def _geometry_file(stated: Stated, given: str | PathLike[str] | None, path: Path) -> Path | None:
+def _geometry_file(
+    stated: QuadrantFile, given: str | PathLike[str] | None, path: Path
+) -> Path | None:
     """Return the file with the modules that is given, or named in a configuration and there."""
     if given is not None:
         return checks.path("geometry_file", given)
@@ -176,21 +183,24 @@ def _geometry_file(stated: Stated, given: str | PathLike[str] | None, path: Path
     return None
 
 
-def _from_file(place: Path, positions: FloatArray, reading: Reading, path: Path) -> Geometry:
+def _from_file(place: Path, positions: FloatArray, meaning: Interpretation, path: Path) -> Geometry:
     """Geometry of a file, with its quadrants moved where its format leaves that open."""
-    from geomlib.formats.registry import format_of
-
-    fmt = format_of(place)
-    name = reading.detector.name
-    if fmt.name == "euxfel":
-        quads = positions * (reading.unit / MILLIMETRE)
-        geometry = fmt.read(place, detector=name, quad_positions=quads)
+    name = meaning.detector.name
+    if _is_hdf5(place):
+        quads = positions * (meaning.unit / MILLIMETRE)
+        geometry = read_euxfel(place, detector=name, quad_positions=quads)
         return geometry.replace(source=Source(fspath(path), "quadrants"))
-    if fmt.name == "quadrants":
-        raise GeometryFileError(f"{place} holds no positions of modules", path=path)
-    geometry = fmt.read(place, detector=name)
-    _compare(geometry, positions * reading.unit, path, place)
+    geometry = read_crystfel(place, detector=name)
+    _compare(geometry, positions * meaning.unit, path, place)
     return geometry
+
+
+def _is_hdf5(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(hdf5.SIGNATURE)) == hdf5.SIGNATURE
+    except OSError as problem:
+        raise system_error(problem, path, "read") from None
 
 
 def _compare(geometry: Geometry, metres: FloatArray, path: Path, place: Path) -> None:
@@ -242,7 +252,7 @@ def write_quadrants(
     detector = detector_with_quadrants(geometry.detector)
     content = _STYLES[chosen](geometry, _shortest(geometry, usual_unit(detector)), detector)
     with replacing(file) as temporary:
-        temporary.write_bytes(content.encode("utf-8"))
+        temporary.write_text(content, encoding="ascii", newline="\n")
 
 
 def _shortest(geometry: Geometry, unit: float) -> list[list[float]]:

@@ -1,8 +1,10 @@
 """CXI files: the specification's rules, those of its validator, and files that lie."""
 
+import os
 import re
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,11 +14,12 @@ from hypothesis import strategies as st
 
 from geomlib.detector import Detector
 from geomlib.detectors import example_geometry, generic
-from geomlib.errors import GeometryFileError, GeometryWarning
+from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
 from geomlib.formats.cxi import is_cxi, read_cxi, write_cxi
 from geomlib.formats.layout import LAYOUT_KEY
 from geomlib.geometry import Geometry
 from geomlib.metadata import BadRegion
+from geomlib.regions import regions_of_mask
 
 DETECTORS = ("AGIPD-1M", "LPD-1M", "DSSC-1M", "JUNGFRAU-4M", "ePix100", "ePix10K", "pnCCD")
 WHERE = "/entry_1/instrument_1/detector_1"
@@ -128,6 +131,23 @@ def test_bad_pixels_come_back(path):
         # Tile 9 is the second one of module 1.
         assert mask[9, 0, 0] == 0x80
         assert mask[9, 0, 1] == 0
+
+
+def test_many_bad_pixels_come_back(path):
+    geometry = example_geometry("AGIPD-500K")
+    mask = np.random.default_rng(1).random(geometry.data_shape) < 0.03
+    regions = regions_of_mask(geometry.detector, mask)
+    assert len(regions) > 10_000
+    write_cxi(geometry.replace(bad_regions=regions), path)
+    np.testing.assert_array_equal(read_cxi(path).bad_pixels(), mask)
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "µ\u2028\r"])
+def test_odd_names_come_back(name, path):
+    geometry = mixed_sizes()
+    odd = replace(geometry.detector, name=name, tile_names=[name + t for t in "abcd"])
+    write_cxi(geometry.replace(detector=odd), path)
+    assert read_cxi(path).detector == odd
 
 
 def test_the_same_geometry_gives_the_same_bytes(tmp_path):
@@ -332,9 +352,11 @@ def test_masks_that_do_not_fit_are_left_out(path):
         read_cxi(write(path, **modules(mask=np.zeros((7, 2, 4, 6), "u4"))))
     with pytest.warns(GeometryWarning, match="whole numbers, found float64; the mask is left out"):
         read_cxi(write(path, **modules(mask=np.zeros((2, 4, 6)))))
-    noise = np.random.default_rng(1).integers(0, 2, (2, 200, 200)).astype("u4")
-    content = modules(mask=noise, data=np.zeros((2, 200, 200), "u1"))
-    with pytest.warns(GeometryWarning, match="more than 10000 separate blocks"):
+    # Every second pixel, in both directions: 2 x 400 x 400 blocks.
+    noise = np.zeros((2, 800, 800), "u4")
+    noise[:, ::2, ::2] = 1
+    content = modules(mask=noise, data=np.zeros((2, 800, 800), "u1"))
+    with pytest.warns(GeometryWarning, match="more than 262144 separate blocks"):
         assert read_cxi(write(path, **content)).bad_regions == ()
 
 
@@ -430,6 +452,57 @@ def test_claims_of_size_cost_nothing(path):
     with h5py.File(path, "r+") as file:
         file[WHERE].create_dataset("data", (2, 1 << 30, 1 << 30), "u1", chunks=(1, 64, 64))
     with pytest.raises(GeometryFileError, match="pixels"):
+        read_cxi(path)
+
+
+@pytest.mark.parametrize("name", ["distance", "y_pixel_size", "basis_vectors", "corner_position"])
+def test_claims_of_unallocated_numbers(name, path):
+    write(path, **changed(**({name: None} if name in modules() else {})))
+    shape = {"basis_vectors": (1 << 20, 2, 3), "corner_position": (1 << 18, 3)}
+    with h5py.File(path, "r+") as file:
+        if name == "y_pixel_size":
+            del file[WHERE]["basis_vectors"]
+        file[WHERE].create_dataset(name, shape.get(name, (1 << 27,)), "f8", chunks=True)
+    with pytest.raises(GeometryFileError, match=rf"{name}\]: claims"):
+        read_cxi(path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"shape": (2,), "dtype": "S200000000", "chunks": (1,)},
+        {"data": ["one", "two"]},
+        {"data": np.arange(2)},
+    ],
+)
+def test_names_of_modules_that_are_not_read(names, path):
+    """Those that claim too much, those of variable length, and numbers."""
+    write(path, **modules())
+    with h5py.File(path, "r+") as file:
+        file[WHERE].create_dataset("module_identifier", **names)
+    assert read_cxi(path).detector.tile_names == ("p0a0", "p1a0")
+
+
+@pytest.mark.parametrize("argument", [{"detector_path": 5}, {"detector": 5}, {"path": 5}])
+def test_arguments(path, argument):
+    write(path, **modules())
+    (name,) = argument
+    with pytest.raises(GeometryError, match=f"^{name} must be"):
+        read_cxi(**{"path": path, **argument})
+
+
+def test_a_pipe_is_not_opened(path, tmp_path):
+    """A link to a pipe would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    write(path, **modules())
+    pipe = h5py.ExternalLink(str(tmp_path / "pipe"), "/x")
+    with h5py.File(path, "r+") as file:
+        file["cxi_version"] = pipe
+        file["entry_0"] = pipe
+        file["through"] = h5py.SoftLink("/entry_0/x")
+        file[f"{WHERE}/distance"] = h5py.SoftLink("/through")
+    assert is_cxi(path, path.read_bytes()[:64])
+    with pytest.raises(GeometryFileError, match="link to another file"):
         read_cxi(path)
 
 

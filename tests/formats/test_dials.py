@@ -2,6 +2,8 @@
 
 import json
 import warnings
+from dataclasses import replace
+from decimal import Context, Inexact, localcontext
 
 import numpy as np
 import pytest
@@ -113,16 +115,34 @@ def test_same_bytes(path):
     assert path.read_bytes() == before
 
 
-def test_options(tmp_path):
-    bare = example_geometry("ePix100")
-    with pytest.raises(GeometryError, match="no distance, which DIALS needs: pass distance=… in m"):
-        write_dials(bare, tmp_path / "a.expt", photon_energy=9000)
-    with pytest.raises(GeometryError, match="no photon energy"):
-        write_dials(bare, tmp_path / "a.expt", distance=0.2)
-    assert list(tmp_path.iterdir()) == []
-    write_dials(bare, tmp_path / "a.expt", distance=0.3, photon_energy=7000)
-    back = read_dials(tmp_path / "a.expt")
-    assert (back.distance, back.photon_energy) == (0.3, 7000)
+@pytest.mark.parametrize("context", [Context(prec=6), Context(capitals=0, traps=[Inexact])])
+def test_the_decimal_context_of_the_caller_does_not_matter(context, path):
+    known = small().offset((1.2345678e-4, 2.3456789e-5, 0)).replace(photon_energy=9310.123456789)
+    write_dials(known, path)
+    before = path.read_bytes()
+    with localcontext(context):
+        write_dials(known, path)
+        assert path.read_bytes() == before
+        back = read_dials(path)
+    np.testing.assert_array_equal(back.tile_corners, known.tile_corners)
+
+
+@pytest.mark.parametrize("name", ["a\rb", "Dµ\x85\u2028\U0001f600", "\ud800", "a\0b", ""])
+def test_odd_names_are_written_in_ascii(name, path):
+    known = small()
+    odd = replace(known.detector, name=name, tile_names=(name, f"{name}2"))
+    write_dials(known.replace(detector=odd), path)
+    content = path.read_bytes()
+    assert content.isascii()
+    assert b"\r" not in content
+    assert read_dials(path).detector == odd
+
+
+@pytest.mark.parametrize("argument", [{"detector": 5}, {"path": 5}])
+def test_arguments(path, argument):
+    (name,) = argument
+    with pytest.raises(GeometryError, match=f"^{name} must be"):
+        read_dials(**{"path": path, **argument})
 
 
 def test_skewed_tiles_are_made_orthogonal(tmp_path):
@@ -209,7 +229,7 @@ def test_masks_are_cut_to_the_panel(path):
 def test_masks_that_are_noise(path):
     many = [[0, 0, 1, 1]] * (2**18 + 1)
     edited(path, lambda whole: detector_of(whole)["panels"][0].update(mask=many))
-    with pytest.warns(GeometryWarning, match="more than 262144 rectangles .* are left out"):
+    with pytest.warns(GeometryWarning, match="more than 262144 separate blocks .* is left out"):
         assert read_dials(path).bad_regions == ()
 
 
@@ -331,7 +351,7 @@ def test_files_that_lie(path, change, key, said):
         (b'{"__id__": "ExperimentList", "a": NaN}', "NaN is no number"),
         (b'{"__id__": "ExperimentList", "a": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"__id__": "ExperimentList", "a": ' + b"9" * 10_000 + b"}", "no JSON"),
-        (b'{"__id__": "ExperimentList", "a": "\xff"}', "no JSON"),
+        (b'{"__id__": "ExperimentList", "a": "\xff"}', "no UTF-8 text"),
         (b"[1]", "ExperimentList"),
         (b" " * (1 << 26) + b"{}", "larger than 64 MiB"),
     ],

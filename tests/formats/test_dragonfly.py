@@ -155,7 +155,7 @@ def test_the_same_geometry_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({"distance": None}, {}, r"need the distance.*geom\.replace\(distance=…\)"),
+        ({"distance": None}, {}, "no distance, which Dragonfly needs: pass distance=…"),
         ({"distance": 1e-9, "tile_corners": [(0, 0, -1)]}, {}, "upstream of the sample"),
         ({}, {"polarization": "z"}, "polarization must be 'x', 'y' or 'none', not 'z'"),
         ({}, {"polarization": 0}, "polarization must be"),

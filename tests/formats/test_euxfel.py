@@ -1,5 +1,6 @@
 """European XFEL HDF5 geometry: against EXtra-geom, real files, and files that lie."""
 
+import os
 import time
 import warnings
 
@@ -10,7 +11,7 @@ import pytest
 
 from geomlib.detectors import agipd_1m, dssc_1m, example_geometry
 from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
-from geomlib.formats.euxfel import read_euxfel, write_euxfel
+from geomlib.formats.euxfel import is_euxfel_geometry, read_euxfel, write_euxfel
 from tests.shared import SHARED_DATA, needs_shared_data
 
 LPD_QUADS = [(11.4, 299), (-11.5, 8), (254.5, -16), (278.5, 275)]
@@ -273,6 +274,34 @@ def test_three_coordinates_and_other_types_are_fine(lpd_file):
         file["/Q1/Position"] = [x, y, 0.0]
         file["/Q2/Position"] = np.array([-11.5, 8], dtype=">f4")
     np.testing.assert_allclose(read_euxfel(lpd_file).tile_corners, expected, atol=1e-9)
+
+
+def test_units_have_names(lpd_file):
+    expected = read_euxfel(lpd_file).tile_corners
+    np.testing.assert_array_equal(read_euxfel(lpd_file, unit="mm").tile_corners, expected)
+    quads = np.array([(11.4, 299), (-11.5, 8), (254.5, -16), (278.5, 275)])
+    in_pixels = read_euxfel(lpd_file, unit="pixels", quad_positions=quads)
+    in_metres = read_euxfel(lpd_file, unit=500e-6, quad_positions=quads)
+    np.testing.assert_array_equal(in_pixels.tile_corners, in_metres.tile_corners)
+
+
+@pytest.mark.parametrize("argument", [{"detector": 5}, {"path": 5}, {"unit": "ell"}, {"unit": -1}])
+def test_arguments(lpd_file, argument):
+    (name,) = argument
+    with pytest.raises(GeometryError, match=f"^{name} must be"):
+        read_euxfel(**{"path": lpd_file, **argument})
+
+
+@pytest.mark.parametrize("name", ["Q1", "Q1/M1"])
+def test_a_pipe_is_not_opened(name, lpd_file, tmp_path):
+    """A link to a pipe would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with h5py.File(lpd_file, "r+") as file:
+        del file[name]
+        file[name] = h5py.ExternalLink(str(tmp_path / "pipe"), "/x")
+    assert not is_euxfel_geometry(lpd_file, lpd_file.read_bytes()[:64])
+    with pytest.raises(GeometryFileError, match="link to another file"):
+        read_euxfel(lpd_file)
 
 
 def test_not_hdf5(tmp_path):

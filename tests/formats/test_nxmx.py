@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from geomlib.detectors import example_geometry
 from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.formats import hdf5
 from geomlib.formats.nxmx import is_nxmx, read_nxmx
 from geomlib.formats.nxmx_write import legal_names, write_nxmx
 from geomlib.metadata import BadRegion
@@ -74,6 +76,14 @@ def test_names_come_from_groups(tmp_path):
     assert back.data_shape == (1, 115, 50)
 
 
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "µ\u2028\r"])
+def test_odd_names_come_back(name, tmp_path):
+    known = small()
+    odd = replace(known.detector, name=name, tile_names=[f"{name}1", f"{name}2"])
+    write_nxmx(known.replace(detector=odd), tmp_path / "a.nxs")
+    assert read_nxmx(tmp_path / "a.nxs").detector == odd
+
+
 def test_legal_names():
     given = ["p0a0", "top row", "top_row", "α/β", "", "data", "x" * 99]
     legal = legal_names(given, ["data"])
@@ -100,20 +110,15 @@ def test_same_bytes(tmp_path):
 
 
 def test_options(tmp_path):
-    bare = example_geometry("ePix100")
-    with pytest.raises(GeometryError, match="no distance, which NXmx needs: pass distance=… in m"):
-        write_nxmx(bare, tmp_path / "a.nxs")
-    with pytest.raises(GeometryError, match=r"no photon energy.*pass photon_energy=… in eV"):
-        write_nxmx(bare, tmp_path / "a.nxs", distance=0.3)
-    given = {"distance": 0.3, "photon_energy": 7000.0}
+    bare = example_geometry("ePix100").replace(distance=0.3, photon_energy=7000.0)
     with pytest.raises(GeometryError, match="sensor_material must be one of 'Si'"):
-        write_nxmx(bare, tmp_path / "a.nxs", **given, sensor_material="Ge")
+        write_nxmx(bare, tmp_path / "a.nxs", sensor_material="Ge")
     with pytest.raises(GeometryError, match="pixel_mask must be one of"):
-        write_nxmx(bare, tmp_path / "a.nxs", **given, pixel_mask="mask")
+        write_nxmx(bare, tmp_path / "a.nxs", pixel_mask="mask")
     with pytest.raises(GeometryError, match="sensor_thickness must be a positive"):
-        write_nxmx(bare, tmp_path / "a.nxs", **given, sensor_thickness=0)
+        write_nxmx(bare, tmp_path / "a.nxs", sensor_thickness=0)
     assert list(tmp_path.iterdir()) == []
-    write_nxmx(bare, tmp_path / "a.nxs", **given, sensor_material="CdTe", sensor_thickness=1e-3)
+    write_nxmx(bare, tmp_path / "a.nxs", sensor_material="CdTe", sensor_thickness=1e-3)
     back = read_nxmx(tmp_path / "a.nxs")
     assert (back.distance, back.photon_energy) == (0.3, 7000.0)
     with h5py.File(tmp_path / "a.nxs") as file:
@@ -125,7 +130,8 @@ def test_options(tmp_path):
     ("name", "thickness"), [("JUNGFRAU-500K", 320e-6), ("pnCCD", 450e-6), ("ePix100", 500e-6)]
 )
 def test_nominal_sensors(name, thickness, tmp_path):
-    write_nxmx(example_geometry(name), tmp_path / "a.nxs", distance=1, photon_energy=9000)
+    known = example_geometry(name).replace(distance=1.0, photon_energy=9000.0)
+    write_nxmx(known, tmp_path / "a.nxs")
     with h5py.File(tmp_path / "a.nxs") as file:
         assert file[f"{DETECTOR}/sensor_thickness"][()] == thickness
 
@@ -252,8 +258,8 @@ def test_masks_of_others(path, three):
 
     back = read_nxmx(edited(path, change))
     assert back.bad_regions == (
-        BadRegion("bad_mask0", 1, (88, 98), (5, 8)),
-        BadRegion("bad_mask1", 0, (3, 4), (4, 5)),
+        BadRegion("bad_mask0", 0, (3, 4), (4, 5)),
+        BadRegion("bad_mask1", 1, (88, 98), (5, 8)),
     )
 
 
@@ -477,11 +483,58 @@ def test_detector_without_modules(path):
 def test_note_that_does_not_fit(path):
     def change(file):
         del file[f"{DETECTOR}/geomlib/geomlib_layout"], file[f"{DETECTOR}/geomlib/tiles"]
-        file[f"{DETECTOR}/geomlib/geomlib_layout"] = '{"detector": "AGIPD-1M"}'
-        file[f"{DETECTOR}/geomlib/tiles"] = "a b"
+        file[f"{DETECTOR}/geomlib/geomlib_layout"] = hdf5.fixed('{"detector": "AGIPD-1M"}')
+        file[f"{DETECTOR}/geomlib/tiles"] = hdf5.fixed("a b")
 
     with pytest.warns(GeometryWarning, match="note on the layout"):
         assert read_nxmx(edited(path, change)).detector == example_geometry("pnCCD").detector
+
+
+def test_notes_are_of_fixed_length(path):
+    with h5py.File(path) as file:
+        for note in file[f"{DETECTOR}/geomlib"].values():
+            assert note.dtype.kind == "S"
+
+    def change(file):
+        del file[f"{DETECTOR}/geomlib/geomlib_layout"]
+        file[f"{DETECTOR}/geomlib/geomlib_layout"] = '{"detector": "pnCCD"}'
+
+    with pytest.warns(GeometryWarning, match="expected a text of fixed length"):
+        assert read_nxmx(edited(path, change)).detector == example_geometry("pnCCD").detector
+
+
+def test_links_inside_the_file(path):
+    def change(file):
+        file.move(f"{AXES}/rail", "/rail")
+        file[f"{AXES}/rail"] = h5py.SoftLink("/rail")
+
+    assert read_nxmx(edited(path, change)).distance == 0.2
+
+
+@pytest.mark.parametrize("argument", [{"nx_detector": 5}, {"detector": 5}, {"path": 5}])
+def test_arguments(path, argument):
+    (name,) = argument
+    with pytest.raises(GeometryError, match=f"^{name} must be"):
+        read_nxmx(**{"path": path, **argument})
+
+
+def test_groups_that_are_members_of_many(path):
+    """Entries without end, each with instruments without end, without detectors."""
+
+    def change(file):
+        many, inner = file.create_group("many"), file.create_group("inner")
+        many.attrs["NX_class"], inner.attrs["NX_class"] = "NXentry", "NXinstrument"
+        for i in range(200):
+            file[f"a{i}"], many[f"i{i}"], inner[f"i{i}"] = many, inner, h5py.SoftLink("/no")
+        del file["entry"]
+
+    edited(path, change)
+    with h5py.File(path) as file:
+        turns = iter(range(hdf5.MOST_LOOKED_AT))
+        assert not list(hdf5.find(file, "NXentry", "NXinstrument", "NXdetector", turns=turns))
+    # All 200 × 200 × 200 members would be more.
+    assert next(turns, None) is None
+    assert not is_nxmx(path, path.read_bytes()[:64])
 
 
 def test_links_out_of_the_file(path, tmp_path):

@@ -192,10 +192,7 @@ def test_real_map_of_cheetah_in_metres():
         geometry.tile_corners[:, :2], truth.tile_corners[:, :2], rtol=0, atol=5e-9
     )
     np.testing.assert_array_equal(geometry.tile_corners[:, 2], 0)
-    with pytest.warns(GeometryWarning, match="CrystFEL"):
-        told = read_pixel_map(
-            path, detector=str(MAPS / "cspad-2x2-approx1.geom"), reference="corner"
-        )
+    told = read_pixel_map(path, detector=truth.detector, reference="corner")
     assert told.detector == truth.detector
     assert recognise_pixel_map(path, path.read_bytes()[:65536])
 
@@ -295,7 +292,8 @@ def test_units(tmp_path):
     path = put(tmp_path / "mm.h5", *slabs(geometry, "corner", 1e-3))
     with pytest.raises(GeometryFileError, match="its pixels are 40 × 40 µm, those of AGIPD-500K"):
         read_pixel_map(path, detector="AGIPD-500K", reference="corner")
-    assert_near(read_pixel_map(path, unit=1e-3, reference="corner"), geometry)
+    for unit in (1e-3, "mm", "Millimetres"):
+        assert_near(read_pixel_map(path, unit=unit, reference="corner"), geometry)
     x, y, z = slabs(geometry)
     path = put(tmp_path / "psgeom.h5", x, y, z * 1e6)
     with pytest.warns(GeometryWarning, match="z reaches further than x and y; .* in µm"):
@@ -335,11 +333,12 @@ def test_wrong_options(tmp_path):
     write_pixel_map(geometry, path)
     for options, message in [
         ({"reference": "middle"}, "reference must be 'corner' or 'centre'"),
-        ({"unit": "mm"}, "unit must be 'pixels', 'metres' or a number"),
-        ({"unit": -1}, "unit must be a positive"),
+        ({"unit": "ell"}, "unit must be 'm', 'mm', 'um', 'pixels' or a positive number"),
+        ({"unit": -1}, "unit must be 'm'.* not -1"),
         ({"pixel_size": 0}, "pixel_size must be a positive"),
         ({"detector": "nothing"}, "detector='nothing' is not known"),
-        ({"detector": 3}, "detector must be text"),
+        ({"detector": 3}, "detector must be a Detector or its name, not 3"),
+        ({"detector": "map.geom"}, "detector='map.geom' is not known"),
         ({"detector": "LPD-1M"}, r"is a map of \(352, 384\) pixels; LPD-1M has \(4096, 256\)"),
     ]:
         with pytest.raises(GeometryError, match=message):
@@ -373,6 +372,25 @@ def test_damaged_notes(tmp_path):
         del file["geomlib_layout"]
     with pytest.warns(GeometryWarning, match=NO_REFERENCE):
         assert_near(read_pixel_map(path), geometry)
+
+
+def test_names_of_units(tmp_path):
+    geometry = example_geometry("ePix10K")
+    for name, same in (("px", "pixels"), ("m", "metres"), (1.0, "metres")):
+        write_pixel_map(geometry, tmp_path / "a.h5", unit=name)
+        write_pixel_map(geometry, tmp_path / "b.h5", unit=same)
+        assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_notes_that_are_not_read(tmp_path):
+    path = tmp_path / "map.h5"
+    for note in ({"data": "vary"}, {"shape": (), "dtype": "S2000000000"}):
+        write_pixel_map(example_geometry("ePix10K"), path)
+        with h5py.File(path, "r+") as file:
+            del file["geomlib_layout"]
+            file.create_dataset("geomlib_layout", **note)
+        with pytest.warns(GeometryWarning, match="expected a text of fixed length"):
+            assert read_pixel_map(path).detector.name == "ePix10K"
 
 
 def bad_maps():

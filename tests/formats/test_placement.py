@@ -1,17 +1,12 @@
-"""Frames in frames, and the factors of step vectors."""
+"""Frames that stand in frames."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.errors import GeometryWarning
 from geomlib.formats.placement import (
     Step,
     direction_to_lab,
-    factors,
-    needed,
     split_distance,
     take_out_rail,
     to_lab,
@@ -66,33 +61,3 @@ def test_distance_of_positions():
         distance, rest = split_distance(-corners, -0.2, None, "a")
     assert distance is None
     assert rest[0, 2] == -0.21
-
-
-def test_vectors_along_axes_have_plain_factors():
-    lengths, directions = factors(np.array([[0, -200e-6, 0], [75e-6, 0, 0]]))
-    assert lengths.tolist() == [200e-6, 75e-6]
-    assert directions.tolist() == [[0, -1, 0], [1, 0, 0]]
-
-
-@given(arrays(np.float64, (4, 3), elements=st.floats(1e-8, 1e-3)))
-def test_products_of_factors_are_the_vectors(vectors):
-    lengths, directions = factors(vectors)
-    np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, rtol=0, atol=4e-15)
-    product = lengths[:, np.newaxis] * directions
-    assert (np.abs(product - vectors) <= np.spacing(vectors)).all()
-
-
-def test_products_are_mostly_exact():
-    vectors = np.random.default_rng(0).normal(0, 1e-4, (10_000, 3))
-    lengths, directions = factors(vectors)
-    inexact = (lengths[:, np.newaxis] * directions != vectors).any(axis=1)
-    assert inexact.mean() < 0.01
-
-
-def test_what_a_format_needs():
-    assert needed("distance", "metres", None, 0.3, "X") == 0.3
-    assert needed("distance", "metres", 0.2, 0.3, "X") == 0.2
-    with pytest.raises(GeometryError, match=r"no photon energy, which X needs: pass photon_energy"):
-        needed("photon_energy", "eV", None, None, "X")
-    with pytest.raises(GeometryError, match="positive"):
-        needed("distance", "metres", -1.0, None, "X")

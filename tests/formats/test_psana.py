@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -416,6 +417,36 @@ LEAF = "IP 0 JUNGFRAU:V2 0 0 0 0 0 0 0 0 0 0"
 def test_errors_say_what_is_wrong_and_where(text, message, tmp_path):
     with pytest.raises(GeometryFileError, match=rf"a\.data.*{message}"):
         read_text(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["a\rb", "Dµ\x85\u2028\U0001f600", "a\x1c\x0b\x0cb", "\ud800", ""])
+def test_odd_names_come_back_and_are_ascii(name, tmp_path):
+    geometry = example_geometry("ePix100")
+    odd = replace(geometry.detector, name=name, tile_names=[name + t for t in "abcd"])
+    write_psana(geometry.replace(detector=odd), tmp_path / "a.data")
+    content = (tmp_path / "a.data").read_bytes()
+    assert content.isascii()
+    assert b"\r" not in content
+    assert read_psana(tmp_path / "a.data").detector == odd
+
+
+def test_lines_are_those_of_psana(tmp_path):
+    plain = read_text(tmp_path, f"# a\n# b\n{LEAF}\n")
+    # The end of a line, for `str.splitlines` alone, in remarks; all three kinds of ends.
+    odd = f"# a\x85x\u2028y\x0cz\r# b\r\n{LEAF}\n"
+    (tmp_path / "a.data").write_bytes(odd.encode())
+    assert read_psana(tmp_path / "a.data") == plain
+    (tmp_path / "a.data").write_bytes(odd.replace("IP 0", "IP x").encode())
+    with pytest.raises(GeometryFileError, match=":3: the index"):
+        read_psana(tmp_path / "a.data")
+
+
+@pytest.mark.parametrize("argument", [{"detector": 5}, {"path": 5}])
+def test_arguments(argument, tmp_path):
+    write_psana(example_geometry("ePix100"), tmp_path / "a.data")
+    (name,) = argument
+    with pytest.raises(GeometryError, match=f"^{name} must be"):
+        read_psana(**{"path": tmp_path / "a.data", **argument})
 
 
 def test_claims_of_size_cost_nothing(tmp_path):
