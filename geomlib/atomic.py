@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from geomlib import checks
-from geomlib.errors import system_error
+from geomlib.errors import GeometryFileError, system_error
 
 
 @contextmanager
@@ -36,12 +36,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     GeometryError
         If `path` is no path.
     GeometryFileError
-        If it is a folder, or the system refuses to write; it names the file to be, not the
-        temporary one.
+        If it is a folder, a device or a pipe, or the system refuses to write; it names the file
+        to be, not the temporary one.
     """
     target = Path(os.path.realpath(checks.path("path", path)))
     if target.is_dir():
         raise system_error(IsADirectoryError(), path, "written")
+    if target.exists() and not target.is_file():
+        # Renaming would put a file in its place, /dev/null too.
+        raise GeometryFileError("is a device or a pipe; expected a file", path=path)
     # Systems limit the bytes of a name, to 255 mostly.
     start = target.name.encode("utf-8", "ignore")[:100].decode("utf-8", "ignore")
     temporary = target.with_name(f".{start}.{secrets.token_hex(6)}.tmp")

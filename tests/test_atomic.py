@@ -81,3 +81,15 @@ def test_a_folder_is_refused_before_anything_is_written(tmp_path):
         pytest.fail("was given a file to write")
     assert str(caught.value) == f"{tmp_path}: is a folder; expected a file"
     assert not list(tmp_path.iterdir())
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with (
+        pytest.raises(GeometryFileError, match="is a device or a pipe; expected a file"),
+        replacing(pipe),
+    ):
+        pass
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

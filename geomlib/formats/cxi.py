@@ -28,6 +28,7 @@ from geomlib import checks
 from geomlib.detector import Detector, FloatArray, IntArray
 from geomlib.errors import GeometryFileError, warn
 from geomlib.formats import hdf5
+from geomlib.formats.experiment import warn_about_beam
 from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, layout_text, wanted_detectors
 from geomlib.formats.recognise import MAX_MODULES, StoredTiles
 from geomlib.geometry import Geometry
@@ -381,6 +382,7 @@ def write_cxi(geometry: Geometry, path: str | PathLike[str]) -> None:
     path : str or path-like
         The file; an older one is replaced.
     """
+    warn_about_beam(geometry)
     detector = geometry.detector
     with hdf5.created(path) as file:
         file["cxi_version"] = np.int32(_VERSION)

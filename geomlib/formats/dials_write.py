@@ -17,7 +17,7 @@ from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray
 from geomlib.formats.dials import EXACT, TO_LAB
 from geomlib.formats.directions import lengths_and_directions
-from geomlib.formats.experiment import needed_distance, needed_photon_energy
+from geomlib.formats.experiment import needed_distance, needed_photon_energy, warn_about_beam
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
 from geomlib.formats.orthogonal import MAX_SKEW, orthogonal_tiles
 from geomlib.geometry import Geometry
@@ -58,6 +58,7 @@ def write_dials(geometry: Geometry, path: str | PathLike[str]) -> None:
 def _experiment_list(geometry: Geometry) -> dict[str, Any]:
     distance = needed_distance(geometry, "DIALS")
     energy = needed_photon_energy(geometry, "DIALS")
+    warn_about_beam(geometry)
     detector = {
         "panels": _written_panels(geometry),
         "hierarchy": _hierarchy(geometry.detector, distance),

@@ -10,6 +10,7 @@ NXdetector_module and NXtransformations.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from os import PathLike, fspath
@@ -21,7 +22,7 @@ import numpy as np
 from geomlib import checks
 from geomlib.coordinates import BoolArray
 from geomlib.detector import Detector, FloatArray, IntArray
-from geomlib.errors import GeometryFileError, warn
+from geomlib.errors import GeometryFileError, collected, warn
 from geomlib.formats import hdf5
 from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, wanted_detectors
 from geomlib.formats.nxmx_axes import (
@@ -31,6 +32,7 @@ from geomlib.formats.nxmx_axes import (
     offset_of,
     unit_of,
 )
+from geomlib.formats.nxmx_common import NOTES, TILE_ORDER, usual_thickness
 from geomlib.formats.placement import (
     Chain,
     direction_to_lab,
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     import h5py
 
 FORMAT = "nxmx"
-#: Group of a detector with what NXmx has no place for, and names in it.
-NOTES, TILE_ORDER = "geomlib", "tiles"
 #: Larger indices than this are no places in data.
 _LARGEST_INDEX = 2**31
 #: Most pixels of a mask: four times the largest detector there is.
@@ -131,19 +131,41 @@ def read_nxmx(
     wanted_detectors(detector)
     if nx_detector is not None:
         checks.text("nx_detector", nx_detector)
-    with hdf5.opened(name) as file:
-        group = _chosen(file, nx_detector)
-        modules = _modules(group)
-        distance, stored = _tiles(group, modules)
-        return geometry_of_tiles(
-            stored,
-            path=name,
-            format=FORMAT,
-            layout=_note(group, LAYOUT_KEY),
-            detector=detector,
-            bad_blocks=_bad_blocks(group, stored),
-            distance=distance,
-            photon_energy=_photon_energy(group),
+    with collected() as doubts, hdf5.opened(name) as file:
+        geometry = _read(_chosen(file, nx_detector), name, detector)
+    # An axis without units is mostly one of hundreds.
+    for doubt, times in Counter(doubts).items():
+        warn(doubt if times == 1 else f"{doubt} ({times} times)")
+    return geometry
+
+
+def _read(group: h5py.Group, path: str, wanted: Detector | str | None) -> Geometry:
+    distance, stored = _tiles(group, _modules(group))
+    geometry = geometry_of_tiles(
+        stored,
+        path=path,
+        format=FORMAT,
+        layout=_note(group, LAYOUT_KEY),
+        detector=wanted,
+        bad_blocks=_bad_blocks(group, stored),
+        distance=distance,
+        photon_energy=_photon_energy(group),
+    )
+    _warn_about_sensor(group, geometry.detector, path)
+    return geometry
+
+
+def _warn_about_sensor(group: h5py.Group, detector: Detector, path: str) -> None:
+    """Say that a sensor is lost that is not the one that `write_nxmx` takes by itself."""
+    if not (hdf5.is_here(group, "sensor_material") and hdf5.is_here(group, "sensor_thickness")):
+        return
+    material = hdf5.text(group, "sensor_material")
+    thickness = float(hdf5.numbers(group, "sensor_thickness").reshape(-1)[0])
+    thickness *= unit_of(group["sensor_thickness"], LENGTHS, "m")
+    if material != "Si" or abs(thickness - usual_thickness(detector)) > 1e-6:
+        warn(
+            f"{path}: the sensor, {1e3 * thickness:g} mm of {material}, is not part of a geometry: "
+            "give sensor_material and sensor_thickness again where it is written"
         )
 
 

@@ -20,9 +20,15 @@ from geomlib.detector import Detector, FloatArray, tile_map
 from geomlib.errors import GeometryError
 from geomlib.formats import hdf5
 from geomlib.formats.directions import lengths_and_directions
-from geomlib.formats.experiment import needed_distance, needed_photon_energy
+from geomlib.formats.experiment import needed_distance, needed_photon_energy, warn_about_beam
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
-from geomlib.formats.nxmx import NOTES, TILE_ORDER
+from geomlib.formats.nxmx_common import (
+    MATERIALS,
+    NOTES,
+    THICKEST,
+    TILE_ORDER,
+    usual_thickness,
+)
 from geomlib.formats.orthogonal import MAX_SKEW, orthogonal_tiles
 from geomlib.geometry import Geometry
 from geomlib.units import wavelength_to_write
@@ -30,13 +36,8 @@ from geomlib.units import wavelength_to_write
 if TYPE_CHECKING:
     import h5py
 
-#: Sensors that dxtbx knows.
-MATERIALS = ("Si", "CdTe", "GaAs")
 #: Names of masks in NXmx; a pixel is bad if it is so in one of them.
 MASKS = ("pixel_mask", "pixel_mask_2")
-#: Nominal thickness of the sensor, metres, of detectors whose names begin so; any other: 0.5 mm.
-THICKNESSES = {"DSSC": 450e-6, "JUNGFRAU": 320e-6, "pnCCD": 450e-6}
-_THICKNESS = 500e-6
 _TIME = "1970-01-01T00:00:00Z"
 _DETECTOR = "/entry/instrument/ELE_D0"
 _AXES = f"{_DETECTOR}/transformations"
@@ -92,11 +93,14 @@ def write_nxmx(
     """
     distance = needed_distance(geometry, "NXmx")
     energy = needed_photon_energy(geometry, "NXmx")
+    warn_about_beam(geometry)
     _check_choice("sensor_material", sensor_material, MATERIALS)
     mask_name = _mask_name(geometry.detector) if pixel_mask is None else pixel_mask
     _check_choice("pixel_mask", mask_name, MASKS)
-    thickness = _thickness(geometry.detector) if sensor_thickness is None else sensor_thickness
+    thickness = usual_thickness(geometry.detector) if sensor_thickness is None else sensor_thickness
     thickness = checks.number("sensor_thickness", thickness, positive=True)
+    if thickness > THICKEST:
+        raise GeometryError(f"sensor_thickness is in metres: {thickness:g} m is no sensor's")
     with hdf5.created(path) as file:
         file.attrs["NX_class"] = "NXroot"
         file.attrs["default"] = "entry"
@@ -126,11 +130,6 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         expected = ", ".join(map(repr, choices))
         raise GeometryError(f"{name} must be one of {expected}, not {checks.shown(value)}")
-
-
-def _thickness(detector: Detector) -> float:
-    known = (t for name, t in THICKNESSES.items() if detector.name.startswith(name))
-    return next(known, _THICKNESS)
 
 
 def _quantity(parent: h5py.Group, name: str, value: float, units: str) -> h5py.Dataset:

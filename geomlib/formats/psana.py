@@ -28,6 +28,7 @@ from geomlib import checks
 from geomlib.atomic import replacing
 from geomlib.detector import Detector, FloatArray
 from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.formats.experiment import warn_about_beam
 from geomlib.formats.layout import MARK, geometry_of_tiles, layout_text, wanted_detectors
 from geomlib.formats.orthogonal import orthogonal_tiles
 from geomlib.formats.psana_segments import known_segments, segment_named
@@ -361,6 +362,7 @@ def write_psana(
     GeometryError
         If tiles are not all of one size.
     """
+    warn_about_beam(geometry)
     detector = geometry.detector
     if (
         not checks.flag("mixed_sizes", mixed_sizes)

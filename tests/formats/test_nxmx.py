@@ -1,5 +1,6 @@
 """NXmx, written and read: what comes back, files of others, and files that lie."""
 
+import re
 import time
 import warnings
 from dataclasses import replace
@@ -119,7 +120,8 @@ def test_options(tmp_path):
         write_nxmx(bare, tmp_path / "a.nxs", sensor_thickness=0)
     assert list(tmp_path.iterdir()) == []
     write_nxmx(bare, tmp_path / "a.nxs", sensor_material="CdTe", sensor_thickness=1e-3)
-    back = read_nxmx(tmp_path / "a.nxs")
+    with pytest.warns(GeometryWarning, match="the sensor, 1 mm of CdTe, is not part"):
+        back = read_nxmx(tmp_path / "a.nxs")
     assert (back.distance, back.photon_energy) == (0.3, 7000.0)
     with h5py.File(tmp_path / "a.nxs") as file:
         assert file[f"{DETECTOR}/sensor_material"].asstr()[()] == "CdTe"
@@ -572,3 +574,38 @@ def test_damaged_files(path, seed):
                 read_nxmx(path)
             except GeometryFileError as problem:
                 assert problem.path == str(path)  # noqa: PT017
+
+
+# -- What is not part of a geometry ---------------------------------------------------------
+
+
+def test_a_sensor_that_would_be_lost_is_said(tmp_path):
+    geom = geometry("ePix10K", bad_regions=False)
+    write_nxmx(geom, tmp_path / "a.nxs")
+    read_nxmx(tmp_path / "a.nxs")
+    write_nxmx(geom, tmp_path / "b.nxs", sensor_material="CdTe", sensor_thickness=0.001)
+    with pytest.warns(GeometryWarning, match=r"the sensor, 1 mm of CdTe, is not part"):
+        read_nxmx(tmp_path / "b.nxs")
+    with pytest.raises(GeometryError, match="sensor_thickness is in metres: 500 m"):
+        write_nxmx(geom, tmp_path / "b.nxs", sensor_thickness=500)
+
+
+def test_units_that_look_wrong_when_written(tmp_path):
+    geom = geometry("ePix10K", bad_regions=False)
+    with pytest.warns(GeometryWarning, match="distance is in metres: is 200 m meant"):
+        write_nxmx(geom.replace(distance=200), tmp_path / "a.nxs")
+    with pytest.warns(GeometryWarning, match=r"photon_energy is in eV: is 9\.3 eV meant"):
+        write_nxmx(geom.replace(photon_energy=9.3), tmp_path / "a.nxs")
+
+
+def test_missing_units_are_one_warning(tmp_path):
+    write_nxmx(geometry("ePix10K", bad_regions=False), tmp_path / "a.nxs")
+    with h5py.File(tmp_path / "a.nxs", "r+") as file:
+        file.visititems(lambda _, item: item.attrs.pop("units", None) and None)
+    with pytest.warns(GeometryWarning) as caught:
+        read_nxmx(tmp_path / "a.nxs")
+    said = sorted(str(w.message).partition(".nxs: ")[2] for w in caught)
+    assert said[0] == "an axis or a length without units; taken as angstrom"
+    # Four tiles with an axis and two directions each, the axes that they stand on, the sensor.
+    assert re.fullmatch(r"an axis or a length without units; taken as m \(\d\d times\)", said[1])
+    assert len(said) == 2
