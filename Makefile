@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := geomlib tests benchmarks geometries docs
-BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel
+BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel compat
 
-.PHONY: demo test test-slow test-clients test-nojit check lint types format bench bench-full geometries pictures clean
+.PHONY: demo test test-slow test-clients test-compat test-nojit check lint types format bench bench-full geometries pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,10 @@ test-slow: $(DEV_STAMP)
 test-clients: $(DEV_STAMP)
 	sh tests/clients/install.sh
 	$(BIN)/python -m pytest -m clients tests/clients -rA
+
+# EXtra-geom's own tests, which are fetched once, and ours, with its drop-in replacement.
+test-compat: $(DEV_STAMP)
+	GEOMLIB_FETCH=1 $(BIN)/python -m pytest -rA --no-header -q tests/compat
 
 test-nojit: $(DEV_STAMP)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit'

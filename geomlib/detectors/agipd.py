@@ -12,7 +12,6 @@ from geomlib.detector import Detector, Motors, Quadrants, grid_tiles, seams
 from geomlib.detectors.common import (
     QUADRANT_MODULE_NAMES,
     QUADRANT_MODULES,
-    gap_length,
     length_unit,
     pair,
     quadrant_array,
@@ -97,8 +96,9 @@ def agipd_1m(
     """
     unit = length_unit(unit)
     quads = quadrant_array(quad_positions) * unit
-    tile_step = TILE_SS * PITCH + checks.number("asic_gap", asic_gap) * unit
-    module_step = TILE_FS * PITCH + checks.number("panel_gap", panel_gap) * unit
+    # Sums of pixels are scaled once: EXtra-geom's numbers, to the last bit.
+    tile_step = (TILE_SS + checks.number("asic_gap", asic_gap) * unit / PITCH) * PITCH
+    module_step = (TILE_FS + checks.number("panel_gap", panel_gap) * unit / PITCH) * PITCH
     corners, ss, fs = (np.zeros((128, 3)) for _ in range(3))
     for tile in range(AGIPD_1M.n_tiles):
         module, number = divmod(tile, TILES_A_MODULE)
@@ -146,19 +146,23 @@ def agipd_500k(
     """
     unit = length_unit(unit)
     beam = pair("origin", origin) * unit
-    tile_gap = gap_length("asic_gap", asic_gap, unit, 2 * PITCH)
-    gap_x, gap_y = (
-        np.array([16, 30]) * PITCH if panel_gap is None else pair("panel_gap", panel_gap) * unit
-    )
-    tile_step = TILE_SS * PITCH + tile_gap
-    width = TILES_A_MODULE * tile_step - tile_gap
+    # In pixels first, and in this order: EXtra-geom's numbers, to the last bit.
+    pixels = unit / PITCH
+    tile_gap = 2.0 if asic_gap is None else checks.number("asic_gap", asic_gap) * pixels
+    gaps = np.array([16, 30]) if panel_gap is None else pair("panel_gap", panel_gap) * pixels
+    gap_x, gap_y = gaps * PITCH
+    tile_step = (TILE_SS + tile_gap) * PITCH
+    width = TILES_A_MODULE * tile_step - tile_gap * PITCH
     height = TILE_FS * PITCH
+    # Outer corner of the first pixel of module 0.
+    first_x = -(beam[0] - width)
+    first_y = -(beam[1] - 3 * (TILE_FS + gaps[1]) * PITCH)
     corners = np.zeros((AGIPD_500K.n_tiles, 3))
     for tile in range(AGIPD_500K.n_tiles):
         module, number = divmod(tile, TILES_A_MODULE)
         row, column = divmod(module, 2)
-        corners[tile, 0] = width + column * (width + gap_x) - number * tile_step - beam[0]
-        corners[tile, 1] = (3 - row) * (height + gap_y) - beam[1]
+        corners[tile, 0] = first_x + column * (width + gap_x) - number * tile_step
+        corners[tile, 1] = first_y - row * (height + gap_y)
     return Geometry(
         AGIPD_500K,
         corners,

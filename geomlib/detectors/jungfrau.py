@@ -77,7 +77,7 @@ def jungfrau(
     signs = _signs(orientations, n)
     gap = checks.number("asic_gap", asic_gap) * scale
     step = TILE + gap
-    size = np.array([4, 2]) * step - gap
+    size = np.array([4 * TILE + 3 * gap, 2 * TILE + gap])
     start = origins.copy()
     start[:, :2] += np.where(signs < 0, size, 0)
     corners, ss, fs = (np.zeros((n, 8, 3)) for _ in range(3))

@@ -86,12 +86,14 @@ def lpd_1m(
     """
     unit = length_unit(unit)
     quads = quadrant_array(quad_positions) * unit
-    tile_gap = gap_length("asic_gap", asic_gap, unit, 4 * PITCH)
-    module_gap = gap_length("panel_gap", panel_gap, unit, 4 * PITCH)
-    tile_step = np.array([TILE_FS * PITCH + tile_gap, TILE_SS * PITCH + tile_gap])
-    module_step = np.array(
-        [256 * PITCH + tile_gap + module_gap, 256 * PITCH + 7 * tile_gap + module_gap]
+    # In pixels first: EXtra-geom's numbers, to the last bit.
+    pixels = unit / PITCH
+    tile_gap, module_gap = (
+        4.0 if gap is None else checks.number(name, gap) * pixels
+        for name, gap in (("asic_gap", asic_gap), ("panel_gap", panel_gap))
     )
+    tile_step = np.array([TILE_FS + tile_gap, TILE_SS + tile_gap]) * PITCH
+    module_step = np.array([256 + tile_gap + module_gap, 256 + 7 * tile_gap + module_gap]) * PITCH
     # Steps from the corner of the quadrant, along (x, y).
     in_quadrant = np.array([(-1, 0), (-1, -1), (0, -1), (0, 0)])
     in_module = np.array([(-1, -t) for t in range(8)] + [(0, t - 15) for t in range(8, 16)])
@@ -161,7 +163,7 @@ def lpd_mini(
     across = np.stack([-sin, cos, zero], axis=1)
     # Tile 0 is stored upside down: its first pixel is its upper inner corner.
     first = origins + height * across
-    second = origins - width * along + (height + gap) * across
+    second = origins + (-width * along + (height + gap) * across)
     return Geometry(
         lpd_mini_detector(len(origins)),
         np.stack([first, second], axis=1).reshape(-1, 3),
