@@ -38,7 +38,7 @@ test-clients: $(DEV_STAMP)
 
 # EXtra-geom's own tests, which are fetched once, and ours, with its drop-in replacement.
 test-compat: $(DEV_STAMP)
-	GEOMLIB_FETCH=1 $(BIN)/python -m pytest -rA --no-header -q tests/compat
+	GEOMLIB_FETCH=1 $(BIN)/python -m pytest -rA --no-header -q -m slow tests/compat
 
 test-nojit: $(DEV_STAMP)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit'
@@ -50,7 +50,7 @@ lint: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(BIN)/mypy
 
-check: lint types test test-nojit
+check: lint types test test-nojit test-compat
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
