@@ -13,6 +13,7 @@ from geomlib.checking.planes import check_planes, flat_tiles
 from geomlib.checking.tiles import names_of
 from geomlib.coordinates import BoolArray
 from geomlib.detector import FloatArray, IntArray
+from geomlib.detectors import example_geometry
 from geomlib.geometry import Geometry
 
 #: Degrees by which tiles of a module, and modules of a detector, may be turned to each other; the
@@ -20,6 +21,8 @@ from geomlib.geometry import Geometry
 TURN_LIMIT = 5.0
 #: Pixels by which a module may be from its usual place in its quadrant. 15.1 (an AGIPD of 2025).
 MODULE_LIMIT = 25.0
+#: The same for modules that stand anywhere, to be told apart: a fifth of a module's short side.
+FREE_LIMIT = 100.0
 
 
 class _Frames(NamedTuple):
@@ -47,6 +50,8 @@ def check_arrangement(geometry: Geometry) -> Iterator[Finding]:
     if nominal.groups:
         yield from _modules_in_groups(geometry, nominal, frames)
         yield from _order_of_groups(geometry, nominal, frames)
+    else:
+        yield from _order_of_free_modules(geometry)
 
 
 def _wrong(found: Sequence[Finding]) -> bool:
@@ -257,14 +262,42 @@ def _tiles_in_modules(geometry: Geometry, nominal: Nominal, frames: _Frames) -> 
             mend = "exchange their places, or the rows and columns of the data"
         else:
             message = (
-                f"tiles are up to {most:.3g} pixels from where they lie in a module of "
+                f"{_how_many(geometry, tiles, most)} from where {_pronoun(tiles)} in a module of "
                 f"{base_name(detector)} ({where}{more})"
             )
             mend = "look at the gaps between tiles: their number, sign and unit"
+            if verdict == "some" and len(tiles) == 1:
+                own = next(own for _, fit, own in fits if fit.off.any())
+                mend = _sign_of(geometry, nominal, frames, own, int(tiles[0])) or mend
         severity: Literal["error", "warning", "note"] = "warning" if code == "tile-gap" else "error"
         if not nominal.certain:
             severity, mend = "note", "right if the data is made of tiles of several modules"
         yield Finding(severity, code, message, mend, names_of(geometry, tiles))
+
+
+def _how_many(geometry: Geometry, tiles: IntArray, most: float) -> str:
+    if len(tiles) == 1:
+        return f"tile {names_of(geometry, tiles)[0]} is {most:.3g} pixels"
+    return f"{len(tiles)} tiles are up to {most:.3g} pixels"
+
+
+def _pronoun(tiles: IntArray) -> str:
+    return "it lies" if len(tiles) == 1 else "they lie"
+
+
+def _sign_of(
+    geometry: Geometry, nominal: Nominal, frames: _Frames, own: IntArray, tile: int
+) -> str:
+    """Say which coordinate of a tile's corner has a wrong sign; nothing if none has."""
+    pitch = min(geometry.detector.pixel_size)
+    for axes, said in (((0,), "x"), ((1,), "y"), ((0, 1), "x and of y")):
+        centres = geometry.tile_centres.copy()
+        for axis in axes:
+            centres[tile, axis] -= 2 * geometry.tile_corners[tile, axis]
+        places = _places(centres[own], nominal.centres[own], frames, own)
+        if _fit(*places, nominal.limit * pitch).verdict == "fits":
+            return f"change the sign of {said} of its corner"
+    return ""
 
 
 def _module_centres(
@@ -334,4 +367,33 @@ def _order_of_groups(geometry: Geometry, nominal: Nominal, frames: _Frames) -> I
         f"quadrants lie in another order than the data: {said}",
         "exchange their positions",
         names_of(geometry, np.concatenate([tiles[i] for i in wrong])),
+    )
+
+
+def _order_of_free_modules(geometry: Geometry) -> Iterator[Finding]:
+    """Modules of a JUNGFRAU-4M that lie as at European XFEL, in another order."""
+    detector = geometry.detector
+    if base_name(detector) != "JUNGFRAU-4M" or detector.n_modules != 8:
+        return
+    usual = example_geometry("JUNGFRAU-4M")
+    if any(not len(detector.tiles_of(m)) for m in range(8)):
+        return
+    real, ideal = (
+        np.array([each.tile_centres[list(each.detector.tiles_of(m)), :2].mean(axis=0)
+                  for m in range(8)])
+        for each in (geometry, usual)
+    )  # fmt: skip
+    limit = FREE_LIMIT * min(detector.pixel_size)
+    shift = (real.min(axis=0) + real.max(axis=0) - ideal.min(axis=0) - ideal.max(axis=0)) / 2
+    order = _other_order(real - shift, ideal, limit)
+    if order is None or (order == np.arange(8)).all():
+        return
+    wrong = np.flatnonzero(order != np.arange(8))
+    yield Finding(
+        "note",
+        "module-order",
+        f"modules {', '.join(detector.module_names[m] for m in wrong)} lie in another order than "
+        "at European XFEL",
+        "right if they were mounted, or numbered, so",
+        names_of(geometry, np.isin(detector.tile_modules, wrong)),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from geomlib import checks
 from geomlib.checking.arrangement import check_arrangement
+from geomlib.checking.corners import FOLLOW, check_corners
 from geomlib.checking.crystfel import check_text, located, misreadings, with_panel_names
 from geomlib.checking.experiment import check_experiment, check_presence
 from geomlib.checking.findings import Finding, Report, by_gravity
@@ -110,8 +111,11 @@ def check_document(document: Document, detector: Detector | str | None = None) -
 
 def _sorted(geometry: Geometry, others: list[Finding]) -> tuple[Finding, ...]:
     """Make the checks of a geometry, and sort them together with other findings."""
-    quadrants = list(check_quadrants(geometry))
     found = [*check_tiles(geometry), *check_arrangement(geometry), *check_experiment(geometry)]
-    if quadrants:
-        found = [finding for finding in found if finding.code not in _FOLLOW_FROM_QUADRANTS]
-    return by_gravity([*quadrants, *found, *others])
+    causes = list(check_corners(geometry))
+    follow: tuple[str, ...] = FOLLOW
+    if not causes:
+        causes, follow = list(check_quadrants(geometry)), _FOLLOW_FROM_QUADRANTS
+    if causes:
+        found = [finding for finding in found if finding.code not in follow]
+    return by_gravity([*causes, *found, *others])

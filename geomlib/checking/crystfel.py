@@ -11,6 +11,7 @@ import numpy as np
 from geomlib.checking.findings import Finding, Reading, Severity, counted, listed
 from geomlib.checking.nominal import nominal_of
 from geomlib.checking.tiles import STEP_LIMIT, STEP_NOTE
+from geomlib.detector import IntArray
 from geomlib.formats.crystfel.acceptance import VERSIONS, Reason, rejections
 from geomlib.formats.crystfel.document import printable, quoted
 from geomlib.formats.crystfel.doubts import note_doubts
@@ -72,7 +73,7 @@ _LINE_OF = dict.fromkeys(
         *("tilted-tiles", "tilted-modules"),
     ),
     "fs",
-)
+) | {"tile-size": "max_fs"}
 # How to mend errors and warnings about tiles, in words of this format.
 _MENDS = {
     "step-length": "write fs and ss as vectors of length 1",
@@ -80,6 +81,7 @@ _MENDS = {
     "far-from-beam": "look at corner_x and corner_y, which are in pixels, and at their signs",
     "tile-order": "exchange corner_x and corner_y, or min_ss, max_ss, min_fs and max_fs",
     "module-order": "exchange corner_x and corner_y, or the places in the data (dim…, min_ss)",
+    "tile-size": "look at min_ss, max_ss, min_fs and max_fs",
     "tilted-tiles": "look at z of fs and ss, such as +1.0x +0.0y +0.0z",
     "tilted-modules": "look at z of fs and ss, such as +1.0x +0.0y +0.0z",
 }
@@ -126,19 +128,28 @@ def misreadings(readers: Sequence[Reading]) -> Iterator[Finding]:
 def with_panel_names(view: PanelView, geometry: Geometry) -> Geometry:
     """Return a geometry whose tiles are named as the panels of its file.
 
-    Panels are found by their corners and vectors: where two have the same, it does not matter
-    which is which.
+    Panels are found by their corners and vectors; those with the same ones by the order of their
+    data.
     """
     pitch = view.pitch[:, np.newaxis]
     panels = np.column_stack([view.corners * pitch, view.ss * pitch, view.fs * pitch]) + 0.0
-    names = dict(zip(map(bytes, panels), view.names, strict=True))
+    names: dict[bytes, list[str]] = {}
+    for i in _in_order(np.column_stack([view.slabs[0], view.bounds[:, [0, 2]]])):
+        names.setdefault(bytes(panels[i]), []).append(view.names[i])
     tiles = (geometry.tile_corners[:, :2], geometry.tile_ss, geometry.tile_fs)
     rows = np.ascontiguousarray(np.column_stack(tiles)) + 0.0
-    found = tuple(
-        printable(names.get(bytes(row), name))
-        for row, name in zip(rows, geometry.detector.tile_names, strict=True)
-    )
-    return geometry.replace(detector=replace(geometry.detector, tile_names=found))
+    found = [printable(name) for name in geometry.detector.tile_names]
+    for i in _in_order(geometry.detector.tile_bounds[:, [0, 1, 3]]):
+        left = names.get(bytes(rows[i]))
+        if left:
+            found[i] = printable(left.pop(0))
+    return geometry.replace(detector=replace(geometry.detector, tile_names=tuple(found)))
+
+
+def _in_order(places: IntArray) -> list[int]:
+    """Sort places (module, row, column) of the data."""
+    order: list[int] = np.lexsort(places.T[::-1]).tolist()
+    return order
 
 
 def located(view: PanelView, finding: Finding) -> Finding:
@@ -151,6 +162,8 @@ def located(view: PanelView, finding: Finding) -> Finding:
     if finding.code == "distance":
         first = view.panels[view.names[0]]
         index, key = first.get("clen", view.top.get("clen")), "clen"
+    elif finding.code == "corners-unit":
+        index = view.panels[view.names[0]].get("corner_x")
     elif finding.code == "energy" and view.beam:
         index = view.beam[-1]
         key = view.key(index)
@@ -163,7 +176,8 @@ def located(view: PanelView, finding: Finding) -> Finding:
         return finding
     assignment = view.document.assignments[index]
     if key is None:
-        key = printable(f"{finding.tiles[0]}/{assignment.key}")
+        panel = finding.tiles[0] if finding.tiles else view.names[0]
+        key = printable(f"{panel}/{assignment.key}")
     return replace(finding, line=assignment.line, key=key)
 
 
@@ -217,12 +231,14 @@ def _advice(message: str) -> tuple[str, str]:
 
 def _doubts(view: PanelView) -> Iterator[Finding]:
     note_doubts(view)
-    for doubt in view.doubts:
+    # Some readers of a view look at the same line again.
+    for doubt in dict.fromkeys(view.doubts):
         match = _DOUBT.fullmatch(doubt)
         line, key, message = (int(match[1]), match[2], match[3]) if match else (None, None, doubt)
         severity: Severity = "note" if message.startswith(_HARMLESS) else "warning"
         name = _NAME.match(message)
-        if name is not None:
+        # float() of C and Python takes these as numbers, and no distance is one.
+        if name is not None and name[1].strip("'").lower() not in ("nan", "inf", "infinity"):
             severity = "note"
             message = f"CrystFEL takes {name[1]} as a place in the data files"
         mend = next((advice for part, advice in _DOUBT_MENDS if part in message), "")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from geomlib.checking.findings import Finding
 from geomlib.geometry import Geometry
 from geomlib.limits import DISTANCES, ENERGIES, POSSIBLE_DISTANCES, POSSIBLE_ENERGIES
+from geomlib.units import energy_from_wavelength, wavelength_from_energy
 
 #: Electron cameras write the wavelength of their electrons as the energy of photons that have it:
 #: eV, and metres from which their detectors are that far away. 0.5 and 4.1 MeV in the corpus.
@@ -66,13 +67,11 @@ def _energy(energy: float, distance: float | None) -> Iterator[Finding]:
             f"a photon energy of {energy:g} eV: the wavelength of electrons, not of X-rays",
         )
     elif not POSSIBLE_ENERGIES[0] <= energy <= POSSIBLE_ENERGIES[1]:
-        likely = f"; if {energy:g} keV are meant, it is {1000 * energy:g} eV"
-        twice = f"; if it was multiplied by 1000 twice, it is {energy / 1000:g} eV"
         yield Finding(
             "error",
             "energy",
             f"a photon energy of {energy:g} eV is no X-ray's: it is in eV",
-            f"look at its unit{likely if energy < POSSIBLE_ENERGIES[0] else twice}",
+            f"look at its unit; {_likely_energy(energy)}",
         )
     elif not ENERGIES[0] <= energy <= ENERGIES[1]:
         other = 1000 * energy if energy < ENERGIES[0] else energy / 1000
@@ -82,3 +81,17 @@ def _energy(energy: float, distance: float | None) -> Iterator[Finding]:
             f"a photon energy of {energy:g} eV is unusual: it is in eV",
             f"is {energy:g} eV meant, or {other:g} eV?",
         )
+
+
+def _likely_energy(energy: float) -> str:
+    """Say what an impossible energy was meant to be."""
+    if energy > POSSIBLE_ENERGIES[1]:
+        return f"if it was multiplied by 1000 twice, it is {energy / 1000:g} eV"
+    wavelength = wavelength_from_energy(energy)
+    if ENERGIES[0] <= energy_from_wavelength(wavelength * 1e-10) <= ENERGIES[1]:
+        right = energy_from_wavelength(wavelength * 1e-10)
+        return (
+            f"it is that of a wavelength of {wavelength:.6g} m; if {wavelength:.6g} Å are meant, "
+            f"it is {right:.6g} eV"
+        )
+    return f"if {energy:g} keV are meant, it is {1000 * energy:g} eV"

@@ -26,6 +26,7 @@ from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of
 from geomlib.formats.crystfel.regions import REGION_DATA_KEYS
 from geomlib.geometry import Geometry
+from geomlib.limits import POSSIBLE_DISTANCES, POSSIBLE_ENERGIES
 
 _LIMITS = ("min_fs", "max_fs", "min_ss", "max_ss")
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -248,6 +249,8 @@ def _photon_energy(view: PanelView) -> Document | None:
     energy = geometry_of(view).photon_energy
     if energy is None or values.number(view.value(index)) == energy:
         return None
+    if not POSSIBLE_ENERGIES[0] <= energy <= POSSIBLE_ENERGIES[1]:
+        return None  # its unit is wrong, and the line shows which it was
     edits = Edits(view)
     text = positional(energy)
     if view.key(index) == "photon_energy":
@@ -263,6 +266,8 @@ def _clen_unit(view: PanelView) -> Document | None:
     distance = geometry_of(view).distance
     text = "" if index is None else view.value(index)
     if index is None or distance is None or values.number(text) is not None:
+        return None
+    if not POSSIBLE_DISTANCES[0] <= distance <= POSSIBLE_DISTANCES[1]:
         return None
     edits = Edits(view)
     edits.set_value(index, positional(distance))

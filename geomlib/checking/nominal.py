@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from geomlib.coordinates import BoolArray
 from geomlib.detector import Detector, FloatArray, IntArray
 from geomlib.detectors import example_geometry
 from geomlib.detectors.agipd import AGIPD_500K
@@ -162,6 +163,39 @@ def look_alike(geometry: Geometry) -> tuple[str, tuple[float, float]] | None:
         slabs = [slab for slab in SLABS if slab.shape == detector.data_shape[1:]]
         if len(slabs) == 1:
             return slabs[0].name, (slabs[0].pitch, slabs[0].pitch)
+    return None
+
+
+#: Of a file with a few wrong panels, the part that is right.
+_NEARLY = 0.75
+
+
+def near_known(geometry: Geometry) -> tuple[BoolArray, str] | None:
+    """Find a known detector with as many tiles, of which a few only are cut otherwise.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        One whose detector is not known.
+
+    Returns
+    -------
+    (ndarray of bool, str) or None
+        Which tiles are cut otherwise, shape (n_tiles,), and the name of the detector.
+    """
+    detector = geometry.detector
+    for known in _known_detectors():
+        if known.n_tiles != detector.n_tiles or known.n_tiles < 4:
+            continue
+        if known.n_modules == detector.n_modules:
+            ours, theirs = (each.tile_bounds.tolist() for each in (detector, known))
+            there = set(map(tuple, theirs))
+        else:
+            ours = detector.tile_bounds[:, 1:].tolist()
+            there = set(_stacked(known))
+        odd = np.array([tuple(row) not in there for row in ours])
+        if 0 < odd.sum() <= (1 - _NEARLY) * len(odd):
+            return odd, known.name
     return None
 
 

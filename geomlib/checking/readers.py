@@ -300,37 +300,74 @@ def extra_geom_class(geometry: Geometry) -> ExtraGeomClass | None:
 def _extra_geom(view: PanelView, geometry: Geometry, found: CfelGeometry) -> Reading:
     reader = "EXtra-geom 1.17"
     detector = extra_geom_class(geometry)
-    if detector is None:
+    if detector is not None:
+        reason = _unread(found, detector)
+        if reason:
+            return Reading(reader, False, (reason,))
+        return _read_by_extra_geom(view, geometry, found, detector)
+    # Nothing but the first pixels of panels counts: a class reads a file that is wrong, too. One
+    # that takes a few of the panels of another detector is nobody's choice.
+    readers = [
+        each
+        for each in (*_CLASSES.values(), _JUNGFRAU)
+        if not _unread(found, each)
+        and len(_first_pixels(found, each)) == _modules_read(found, each) * len(each.starts)
+    ]
+    if not readers:
         return Reading(reader, False, ("has no class for this detector",))
+    return _read_by_extra_geom(view, geometry, found, readers[0], unknown=True)
+
+
+def _first_pixels(found: CfelGeometry, detector: ExtraGeomClass) -> dict[tuple[int, int, int], str]:
+    """Panels by module, row and column of their first pixel; the last of those with the same."""
     panels: dict[tuple[int, int, int], str] = {}
     for name, panel in found.panels.items():
         indices = [axis for axis in panel.dims if isinstance(axis, int)]
-        if len(indices) > 1:
-            return Reading(reader, False, (f"panel {printable(name)} has two numbers in its dims",))
         row, column = panel.limits["min_ss"], panel.limits["min_fs"]
         module = indices[0] if indices else row // detector.n_ss
         panels[module, row if indices else row % detector.n_ss, column] = name
-    modules = detector.n_modules or max(module for module, _, _ in panels) + 1
-    for module in range(modules):
-        for start in detector.starts:
-            if (module, *start) not in panels:
-                row, column = start
-                return Reading(
-                    reader,
-                    False,
-                    (
-                        f"{detector.name} finds no panel that begins in module {module}, row "
-                        f"{row}, column {column} of the data (KeyError)",
-                    ),
+    return panels
+
+
+def _modules_read(found: CfelGeometry, detector: ExtraGeomClass) -> int:
+    modules = (module for module, _, _ in _first_pixels(found, detector))
+    return detector.n_modules or max(modules) + 1
+
+
+def _unread(found: CfelGeometry, detector: ExtraGeomClass) -> str:
+    """Say why a class refuses a file; nothing if it reads it."""
+    for name, panel in found.panels.items():
+        if sum(isinstance(axis, int) for axis in panel.dims) > 1:
+            return f"panel {printable(name)} has two numbers in its dims"
+    panels = _first_pixels(found, detector)
+    for module in range(_modules_read(found, detector)):
+        for row, column in detector.starts:
+            if (module, row, column) not in panels:
+                return (
+                    f"{detector.name} finds no panel that begins in module {module}, row {row}, "
+                    f"column {column} of the data (KeyError)"
                 )
-    return _read_by_extra_geom(view, geometry, found, detector)
+    return ""
 
 
 def _read_by_extra_geom(
-    view: PanelView, geometry: Geometry, found: CfelGeometry, detector: ExtraGeomClass
+    view: PanelView,
+    geometry: Geometry,
+    found: CfelGeometry,
+    detector: ExtraGeomClass,
+    *,
+    unknown: bool = False,
 ) -> Reading:
     out = _Differences()
-    if detector.n_modules and detector.n_modules < geometry.n_modules:
+    if unknown:
+        read = len(_first_pixels(found, detector))
+        out.add(
+            f"{detector.name} reads it, which looks at the first pixel of panels only: not at "
+            "their size, nor at that of pixels"
+        )
+        if read < len(found.panels):
+            out.add(f"leaves out {counted(len(found.panels) - read, 'panel')}")
+    elif detector.n_modules and detector.n_modules < geometry.n_modules:
         out.add(
             f"{detector.name} takes the first {counted(detector.n_modules, 'module')} of "
             f"{geometry.n_modules}, and leaves out the others"

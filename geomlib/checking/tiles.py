@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from geomlib.checking.findings import Finding, Severity, counted
-from geomlib.checking.nominal import base_name, look_alike
+from geomlib.checking.nominal import base_name, look_alike, near_known
 from geomlib.checking.separation import MAX_PAIRS, box_gaps, close_pairs, penetration
 from geomlib.coordinates import BoolArray
 from geomlib.detector import FloatArray, IntArray, describe_pitch
@@ -30,6 +30,14 @@ BEHIND = 5e-3
 FAR_GAP, FAR_TILES = 50e-3, 3.0
 #: Nearest tile to the beam, metres. 0.013 (one module of an AGIPD).
 FAR_FROM_BEAM = 1.0
+#: Nearest tile to the beam of which a note tells, metres. 0.05 (a module of an AGIPD).
+OFF_BEAM = 0.2
+#: A gap that parts whole modules of a detector whose modules are free is no mistake up to this.
+FREE_GAP = 0.5
+#: Pixels by which quadrants of a DSSC with nominal gaps may overlap: 14.3 in June 2019.
+DSSC_OVERLAP = 20.0
+#: One tile in so many may have another size than the others by mistake.
+ODD_SIZES = 4
 #: More tiles than any detector has; what compares every tile with every other is left out.
 MAX_TILES = 5_000
 
@@ -37,6 +45,7 @@ MAX_TILES = 5_000
 def check_tiles(geometry: Geometry) -> Iterator[Finding]:
     """Check steps, pixel sizes, overlaps and distances of the tiles of any detector."""
     yield from _pixel_size(geometry)
+    yield from _sizes(geometry)
     yield from _step_lengths(geometry)
     yield from _skew(geometry)
     if geometry.n_tiles > MAX_TILES:
@@ -140,6 +149,39 @@ def _graded(
         yield Finding("note", code, f"{text}: {small}", "", names_of(geometry, near))
 
 
+# -- Sizes of tiles -----------------------------------------------------------------------
+
+
+def _sizes(geometry: Geometry) -> Iterator[Finding]:
+    """Tiles of another size than all others, in a detector that is not known because of them."""
+    detector = geometry.detector
+    shapes, which, numbers = np.unique(
+        detector.tile_shapes, axis=0, return_inverse=True, return_counts=True
+    )
+    usual = int(numbers.argmax())
+    odd = which.ravel() != usual
+    like = near_known(geometry) if detector.name == "generic" else None
+    if like is not None:
+        odd, name = like
+        said = f"; all others are cut as those of {name}, which it is not taken for"
+    elif not odd.any() or ODD_SIZES * odd.sum() > len(odd):
+        return
+    else:
+        said = ""
+    first = int(np.flatnonzero(odd)[0])
+    rows, columns = detector.tile_shapes[first]
+    usual_rows, usual_columns = shapes[usual]
+    yield Finding(
+        "warning",
+        "tile-size",
+        f"{counted(int(odd.sum()), 'tile')} {'has' if odd.sum() == 1 else 'have'} another size or "
+        f"place in the data than the others: {detector.tile_names[first]} has {rows} × {columns} "
+        f"pixels (ss × fs), most have {usual_rows} × {usual_columns}{said}",
+        "look at the first and last row and column of its data",
+        names_of(geometry, odd),
+    )
+
+
 # -- How tiles lie to each other ----------------------------------------------------------
 
 
@@ -152,6 +194,9 @@ def _overlaps(geometry: Geometry) -> Iterator[Finding]:
     z = geometry.tile_centres[:, 2]
     behind = np.abs(z[pairs[:, 0]] - z[pairs[:, 1]]) > BEHIND
     deep = depth > OVERLAP_LIMIT
+    if _nominal_dssc(geometry, pairs[deep & ~behind], depth[deep & ~behind]):
+        yield Finding("warning", "overlapping-tiles", *_of_dssc(geometry, pairs, depth))
+        return
     for severity, found, remark, mend in _OVERLAPS:
         chosen = found(depth, deep, behind)
         if not chosen.any():
@@ -167,6 +212,31 @@ def _overlaps(geometry: Geometry) -> Iterator[Finding]:
             mend,
             names_of(geometry, np.unique(pairs[chosen])),
         )
+
+
+def _nominal_dssc(geometry: Geometry, pairs: IntArray, depth: FloatArray) -> bool:
+    """Whether only quadrants of a DSSC with equal gaps inside them overlap, and only a little."""
+    rule = geometry.detector.quadrants
+    if base_name(geometry.detector) != "DSSC-1M" or rule is None or not len(pairs):
+        return False
+    quadrant = np.zeros(geometry.n_modules, dtype=np.int64)
+    for number, modules in enumerate(rule.modules):
+        quadrant[list(modules)] = number
+    of_tile = quadrant[geometry.detector.tile_modules]
+    across = of_tile[pairs[:, 0]] != of_tile[pairs[:, 1]]
+    return bool(across.all() and depth.max() <= DSSC_OVERLAP)
+
+
+def _of_dssc(
+    geometry: Geometry, pairs: IntArray, depth: FloatArray
+) -> tuple[str, str, tuple[str, ...]]:
+    first, second = names_of(geometry, pairs[int(depth.argmax())])
+    return (
+        f"quadrants overlap, {first} and {second} by {depth.max():.3g} pixels: real gaps between "
+        "modules are narrower than the nominal ones",
+        "read the measured file (HDF5) that belongs to these quadrant positions",
+        names_of(geometry, np.unique(pairs[depth > OVERLAP_LIMIT])),
+    )
 
 
 _HIDES = "the later one hides the other in an assembled image"
@@ -199,23 +269,55 @@ def _far(geometry: Geometry) -> Iterator[Finding]:
     outlines = geometry.tile_outlines()
     sides = np.linalg.norm(np.diff(outlines[:, :3], axis=1), axis=-1)
     limit = max(FAR_GAP, FAR_TILES * float(np.median(sides.max(axis=1))))
-    for gap, _, apart in box_gaps(outlines):
-        if gap > limit:
-            yield Finding(
-                "warning",
-                "far-tiles",
-                f"{counted(len(apart), 'tile')} {'lies' if len(apart) == 1 else 'lie'} "
-                f"{1e3 * gap:.3g} mm from all others",
-                "look at the unit of its place, and at the signs",
-                names_of(geometry, apart),
-            )
+    gaps = box_gaps(outlines)
+    free = [_is_free(geometry, gap, apart) for gap, _, apart in gaps]
+    for chosen in (False, True):
+        wide = [
+            (gap, apart)
+            for (gap, _, apart), own in zip(gaps, free, strict=True)
+            if own is chosen and gap > (FAR_GAP if chosen else limit)
+        ]
+        if wide:
+            yield _far_apart(geometry, wide, free=chosen)
     corners = outlines[..., :2].reshape(-1, 2)
     low, high = corners.min(axis=0), corners.max(axis=0)
     away = float(np.linalg.norm(np.maximum(np.maximum(low, -high), 0)))
-    if away > FAR_FROM_BEAM:
+    if away > OFF_BEAM:
         yield Finding(
-            "warning",
+            "warning" if away > FAR_FROM_BEAM else "note",
             "far-from-beam",
             f"the detector is {away:.3g} m from the beam, which runs through x = y = 0",
-            "look at the unit of the positions, and at the signs",
+            "look at the unit of the positions, and at the signs"
+            if away > FAR_FROM_BEAM
+            else "right if it stands on an arm, or beside the beam",
         )
+
+
+def _far_apart(geometry: Geometry, wide: list[tuple[float, IntArray]], *, free: bool) -> Finding:
+    """One finding for all wide gaps: one mistake, as a wrong unit, brings about several."""
+    most = 1e3 * max(gap for gap, _ in wide)
+    apart = np.unique(np.concatenate([tiles for _, tiles in wide]))
+    if free:
+        said, mend = f"modules are up to {most:.3g} mm apart", "right if they were mounted so"
+        return Finding("note", "far-tiles", said, mend)
+    if 2 * len(apart) <= geometry.n_tiles or len(wide) == 1:
+        said = f"{counted(len(apart), 'tile')} {'lies' if len(apart) == 1 else 'lie'} "
+        said += f"{'' if len(wide) == 1 else 'up to '}{most:.3g} mm from all others"
+    else:
+        said = f"tiles lie in groups, up to {most:.3g} mm from each other"
+    mend = "look at the unit of its place, and at the signs"
+    return Finding("warning", "far-tiles", said, mend, names_of(geometry, apart))
+
+
+def _is_free(geometry: Geometry, gap: float, apart: IntArray) -> bool:
+    """Whether a gap parts whole modules of a detector whose modules stand anywhere."""
+    detector = geometry.detector
+    if gap > FREE_GAP or not base_name(detector).startswith(_FREE):
+        return False
+    modules = detector.tile_modules
+    whole = np.isin(modules, modules[apart]).sum() == len(apart)
+    return bool(whole and len(np.unique(modules)) > 1)
+
+
+#: Detectors whose modules stand anywhere.
+_FREE = ("JUNGFRAU", "LPD-Mini", "pnCCD", "ePix")

@@ -53,10 +53,11 @@ def check(
     """
     hints = ReadingHints(quad_positions, invert, detector, read_as)
     changes: tuple[str, ...] = ()
+    unwritten = None
     try:
         options = hints.options()
         fmt = _format(file, read_as)
-        changes, change = _mended(file, fmt, options.get("detector"), fix, diff)
+        changes, change, unwritten = _mended(file, fmt, options.get("detector"), fix, diff)
         report = _report(file, hints, fmt, options)
     except GeometryError as problem:
         if as_json:
@@ -68,11 +69,14 @@ def check(
             ) from problem
         raise
     if as_json:
-        mends = {"changes": list(changes), "diff": change, "written": fix and bool(changes)}
-        _print_json({**report.as_dict(), "mends": mends})
+        written = fix and bool(changes) and unwritten is None
+        mends = {"changes": list(changes), "diff": change, "written": written}
+        _print_json({**report.as_dict(), "unreadable": None, "mends": mends})
     else:
         _print(report, file)
-        _print_mends(changes, change, fix)
+        _print_mends(changes, change, fix and unwritten is None)
+    if unwritten is not None:
+        raise unwritten
     raise typer.Exit(0 if report.is_clean else 1)
 
 
@@ -84,22 +88,30 @@ def _format(file: Path, name: str | None) -> str:
 
 def _mended(
     file: Path, fmt: str, detector: Detector | str | None, fix: bool, diff: bool
-) -> tuple[tuple[str, ...], str]:
-    """Safe mends of a .geom file, written if that is asked for, and what they change."""
+) -> tuple[tuple[str, ...], str, GeometryError | None]:
+    """Safe mends of a .geom file, written if that is asked for, and what they change.
+
+    Last, why they could not be written: findings come first.
+    """
     from geomlib.checking.mend import mend, read_document, unified_diff, write_mended
 
     if fmt != "crystfel":
         if fix or diff:
             raise GeometryFileError("only .geom files can be mended (--fix, --diff)", path=file)
-        return (), ""
+        return (), "", None
     document = read_document(file)
     try:
         mended = mend(document, detector)
     except GeometryFileError:
-        return (), ""  # it cannot be read: the check says so
+        return (), "", None  # it cannot be read: the check says so
+    unwritten = None
     if fix:
-        write_mended(mended, file)
-    return mended.changes, unified_diff(document, mended.document) if fix or diff else ""
+        try:
+            write_mended(mended, file)
+        except GeometryError as problem:
+            unwritten = problem
+    change = unified_diff(document, mended.document) if fix or diff else ""
+    return mended.changes, change, unwritten
 
 
 def _report(file: Path, hints: ReadingHints, fmt: str, options: dict[str, Any]) -> Report:
@@ -127,7 +139,14 @@ def _as_dict(file: Path, problem: GeometryError, changes: tuple[str, ...]) -> di
     message = getattr(problem, "message", str(problem))
     unreadable = {"message": message, **where}
     mends = {"changes": list(changes), "diff": "", "written": False}
-    return {"file": str(file), "clean": False, "unreadable": unreadable, "mends": mends}
+    return {
+        "file": str(file),
+        "clean": False,
+        "findings": [],
+        "readers": [],
+        "unreadable": unreadable,
+        "mends": mends,
+    }
 
 
 def _print(report: Report, file: Path) -> None:

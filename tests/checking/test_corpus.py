@@ -124,3 +124,13 @@ def test_a_good_dssc():
     quads = [(-124.1, 3.112), (-133.068, -110.604), (0.988, -125.236), (4.528, -4.912)]
     report = check_geometry(SHARED_DATA / "euxfel_h5" / "dssc_geo_june19.h5", quad_positions=quads)
     assert report.is_clean
+
+
+def test_positions_of_the_old_kind():
+    """``invert`` turns the tiles; positions for the file as it is have both signs wrong then."""
+    quads = [(-11.4, -299), (11.5, -8), (-254.5, 16), (-278.5, -275)]
+    path = SHARED_DATA / "euxfel_h5" / "lpd_mar_18.h5"
+    report = check_geometry(path, quad_positions=quads, invert=True)
+    (wrong,) = [f for f in report if f.severity == "error"]
+    assert wrong.code == "quadrants-sign"
+    assert "x and y have the wrong sign" in wrong.message

@@ -141,3 +141,28 @@ def test_spoilt_files_are_checked_or_refused(lines, data):
     for old, new in zip(before.readers, after.readers, strict=True):
         assert old.wrong_positions or not new.wrong_positions
         assert new.accepts or not old.accepts
+
+
+# -- Names of panels, distances -----------------------------------------------------------
+
+
+def test_panels_with_the_same_corner(tmp_path):
+    """Each is named, and it is the one whose data is concerned."""
+    geometry = example_geometry("AGIPD-1M").replace(distance=0.2, photon_energy=9300.0)
+    corners = geometry.tile_corners.copy()
+    corners[1] = corners[0]
+    wrong = geometry.replace(tile_corners=corners)
+    path = tmp_path / "dup.geom"
+    write_geometry(wrong, path, adu_per_ev=0.001)
+    for what in (path, wrong):
+        tiles = {f.code: f.tiles for f in check_geometry(what) if f.severity != "note"}
+        assert tiles["overlapping-tiles"] == ("p0a0", "p0a1")
+        assert tiles["tile-gap"] == ("p0a1",)
+
+
+@pytest.mark.parametrize("text", ["nan", "-0.2", "inf", "20 cm"])
+def test_distances_that_are_none(text):
+    """Each is said once."""
+    report = check_document(Document(changed("clen = 0.1", f"clen = {text}")))
+    doubts = [(f.severity, f.line) for f in report if f.code == "doubtful"]
+    assert doubts == [("warning", 1)]

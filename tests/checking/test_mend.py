@@ -176,3 +176,14 @@ def test_mended_files_read_the_same(tmp_path):
     write_mended(mend(read_document(path)), path)
     assert read_geometry(path) == before
     np.testing.assert_array_equal(read_geometry(path).tile_fs, before.tile_fs)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("photon_energy = 9000", "wavelength = 1.33 m"), ("clen = 0.1", "clen = 200000 mm")],
+)
+def test_what_a_check_calls_an_error_stays(old, new):
+    """A unit that is wrong shows what was meant."""
+    document = Document(changed(old, new))
+    assert new in mend(document).document.text
+    assert any(f.severity == "error" for f in check_document(document))

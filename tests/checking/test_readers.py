@@ -7,9 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
+from geomlib import GeometryError, example_geometry, write_geometry
 from geomlib.checking.check import check_document
 from geomlib.checking.mend import read_document
 from geomlib.checking.readers import extra_geom_class, readings
+from geomlib.errors import GeometryWarning, quiet
 from geomlib.formats.crystfel.document import Document
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.read import geometry_of
@@ -195,6 +197,55 @@ def test_what_extra_geom_loses(tmp_path):
     assert "clen = -1" in written
     assert "photon_energy = 0.0" in written
     assert "adu_per_eV = nan" in written
+
+
+#: Mistakes for which a detector is not recognised: what is replaced, by what, how often.
+MISTAKES = {
+    "size of pixels": (r"^res = .*$", "res = 9090", 1),
+    "ten times": (r"^res = (.*)$", r"res = \g<1>0", 1),
+    "one column more": (r"^(\w+/max_fs) = 127$", r"\1 = 128", 1),
+    "one column more of all": (r"^(\w+/max_fs) = 255$", r"\1 = 256", 0),
+    "other modules": (r"/dim1 = \d+", "/dim1 = 0", 0),
+    "other rows": (r"^(p0a1/min_ss) = .*$", r"\1 = 3", 1),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize(
+    ("detector", "reader"),
+    [
+        ("AGIPD-1M", "AGIPD_1MGeometry"),
+        ("LPD-1M", "LPD_1MGeometry"),
+        ("DSSC-1M", "DSSC_1MGeometry"),
+        ("JUNGFRAU-4M", "JUNGFRAUGeometry"),
+    ],
+)
+def test_extra_geom_of_detectors_that_are_not_recognised(detector, reader, mistake, tmp_path):
+    """EXtra-geom looks at nothing but the first pixels of panels."""
+    pytest.importorskip("extra_geom")
+    path = tmp_path / "a.geom"
+    geometry = example_geometry(detector).replace(distance=0.2, photon_energy=9300.0)
+    with quiet():
+        write_geometry(geometry, path, adu_per_ev=0.001, allow_loss=True)
+    old, new, count = MISTAKES[mistake]
+    path.write_text(re.sub(old, new, path.read_text(), count=count, flags=re.MULTILINE))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", GeometryWarning)
+            view, geometry, by_name = of_text(path.read_text())
+    except GeometryError:
+        return  # geomlib does not read it
+    reading = by_name["EXtra-geom"]
+    try:
+        theirs = extra_geom_reading(reader, path)
+    except KeyError:
+        assert not reading.accepts
+        return
+    assert reading.accepts
+    n_read = sum(map(len, theirs.modules))
+    assert any("leaves out" in text for text in reading.wrong) == (n_read < len(view.names))
+    if extra_geom_class(geometry) is None:
+        assert f"{reader} reads it" in reading.wrong[0]
 
 
 def test_reference_is_there():

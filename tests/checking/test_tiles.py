@@ -8,14 +8,19 @@ import pytest
 
 from geomlib import check_geometry, detectors, example_geometry
 from geomlib.checking.separation import box_gaps, close_pairs, penetration
+from geomlib.detector import Detector
 from geomlib.detectors import EXAMPLE_NAMES, agipd_1m, dssc_1m, jungfrau, lpd_1m
 from geomlib.errors import GeometryError, GeometryWarning
+from geomlib.geometry import Geometry
+from geomlib.metadata import Source
+from geomlib.units import energy_from_wavelength
 
 AGIPD_QUADS = np.array([(-525, 625), (-550, -10), (520, -160), (542.5, 475)])
 #: The directions in which the quadrants of AGIPD-1M open.
 OUTWARDS = np.array([(-1, 1), (-1, -1), (1, -1), (1, 1)])
 UP, BEHIND = np.array([0, 0.3, 0]), np.array([0, 0, 0.5])
 LPD_QUADS = np.array([(11.4, 299), (-11.5, 8), (254.5, -16), (278.5, 275)])
+REAL_DSSC = [(-124.1, 3.112), (-133.068, -110.604), (0.988, -125.236), (4.528, -4.912)]
 DSSC_QUADS = np.array([(-130, 5), (-130, -125), (5, -125), (5, 5)])
 
 
@@ -274,6 +279,184 @@ def test_quadrants_on_top_of_each_other():
     assert "quadrants-unit" not in found(geometry)
 
 
+@pytest.mark.parametrize(
+    ("build", "quads", "unit"),
+    [
+        (agipd_1m, AGIPD_QUADS, 200e-6),
+        (lpd_1m, LPD_QUADS, 1e-3),
+        (dssc_1m, np.array(REAL_DSSC), 1e-3),
+    ],
+)
+@pytest.mark.parametrize(
+    ("change", "said", "mend"),
+    [
+        (lambda q: q * [1, -1], "y has the wrong sign", "change the sign of y"),
+        (lambda q: q * [-1, 1], "x has the wrong sign", "change the sign of x"),
+        (lambda q: -q, "x and y have the wrong sign", "change the signs of x and y"),
+        (lambda q: q[:, ::-1], "x and y are exchanged", "exchange x and y"),
+    ],
+)
+def test_signs_of_quadrant_positions(build, quads, unit, change, said, mend):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeometryWarning)
+        geometry = build(change(quads), unit=unit)
+    report = [f for f in check_geometry(geometry) if f.severity != "note"]
+    assert [f.code for f in report] == ["quadrants-sign"]
+    assert said in report[0].message
+    assert report[0].mend.startswith(f"{mend}: ")
+    right = ", ".join(f"({x:g}, {y:g})" for x, y in quads)
+    assert report[0].mend.endswith(f"they are {right}")
+
+
+@pytest.mark.parametrize(
+    ("build", "quads", "unit", "factor", "said"),
+    [
+        (dssc_1m, np.array(REAL_DSSC) / 0.236, 1e-3, 0.236, "are pixels, and were taken as mill"),
+        (dssc_1m, np.array(REAL_DSSC) * 1e-3, 1e-3, 1000, "are metres, and were taken as mill"),
+        (agipd_1m, AGIPD_QUADS * 200, 200e-6, 0.005, "are micrometres, and were taken as pixels"),
+        (lpd_1m, LPD_QUADS * 1000, 1e-3, 1e-3, "are micrometres, and were taken as millimetres"),
+    ],
+)
+def test_more_units_of_quadrant_positions(build, quads, unit, factor, said):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeometryWarning)
+        geometry = build(quads, unit=unit)
+    report = [f for f in check_geometry(geometry) if f.severity != "note"]
+    assert [f.code for f in report] == ["quadrants-unit"]
+    assert said in report[0].message
+    assert f"multiply them by {factor:g}: in units of {unit:g} m they are" in report[0].mend
+
+
+def test_exchanged_quadrants_have_no_wrong_sign():
+    for quads, build in ((AGIPD_QUADS, agipd_1m), (LPD_QUADS, lpd_1m)):
+        geometry = build(quads[[1, 0, 2, 3]])
+        assert set(found(geometry)) == {"quadrant-order"}
+
+
+def test_a_dssc_with_nominal_gaps():
+    """Real gaps inside quadrants are narrower than those of the constructor."""
+    report = [f for f in check_geometry(dssc_1m(REAL_DSSC)) if f.severity != "note"]
+    assert [(f.severity, f.code) for f in report] == [("warning", "overlapping-tiles")]
+    assert "nominal" in report[0].message
+    # Overlaps inside a quadrant are no matter of that.
+    fs = example("DSSC-1M").tile_fs[0]
+    geometry = tiles_changed(example("DSSC-1M"), [0], tile_corners=lambda c: c + 15 * fs)
+    assert ("error", "overlapping-tiles") in {
+        (f.severity, f.code) for f in check_geometry(geometry)
+    }
+
+
+# -- Corners in another unit --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["AGIPD-1M", "LPD-1M", "JUNGFRAU-4M", "ePix10K", "pnCCD"])
+@pytest.mark.parametrize(("meant", "size"), [("mm", 1e-3), ("µm", 1e-6), ("metres", 1.0)])
+def test_corners_in_another_unit(name, meant, size):
+    geometry = example(name)
+    pitch = min(geometry.detector.pixel_size)
+    text = Source("a.geom", "crystfel")
+    wrong = geometry.replace(tile_corners=geometry.tile_corners * (pitch / size), source=text)
+    report = check_geometry(wrong)
+    assert [(f.severity, f.code) for f in report] == [("error", "corners-unit")]
+    assert f"are in {meant}, and were taken as pixels" in report.findings[0].message
+    factor = pitch / size
+    said = f"divide corner_x and corner_y by {factor:.10g}"
+    if meant == "metres":
+        said = f"multiply corner_x and corner_y by {1 / factor:.10g}"
+    assert report.findings[0].mend.startswith(said)
+    if name == "AGIPD-1M":
+        assert "at (-525, 625), (-550, -10), (520, -160), (542.5, 475)" in report.findings[0].mend
+
+
+def test_corners_of_other_formats():
+    geometry = example("JUNGFRAU-4M")
+    wrong = geometry.replace(tile_corners=geometry.tile_corners * 1000)
+    (finding,) = check_geometry(wrong)
+    assert "in mm, and were taken as metres" in finding.message
+    assert finding.mend == "divide the corners by 1000"
+
+
+# -- Sizes of tiles -----------------------------------------------------------------------
+
+
+def with_bounds(geometry, tile, column, value):
+    """Change the data of one tile, as a number in a file does."""
+    bounds = geometry.detector.tile_bounds.copy()
+    bounds[tile, column] = value
+    shape = list(geometry.detector.data_shape)
+    shape[2] = max(shape[2], value + 1)
+    detector = Detector(
+        name="generic",
+        data_shape=tuple(shape),
+        tile_bounds=bounds,
+        pixel_size=geometry.detector.pixel_size,
+    )
+    return Geometry(detector, *geometry.tiles, distance=0.2, photon_energy=9300.0)
+
+
+@pytest.mark.parametrize("name", ["AGIPD-1M", "JUNGFRAU-500K", "LPD-1M", "ePix100"])
+def test_a_tile_of_another_size(name):
+    geometry = example(name)
+    last = int(geometry.detector.tile_bounds[:, 4].argmax())
+    end = geometry.detector.tile_bounds[last, 4]
+    wrong = with_bounds(geometry, last, 4, end + 1)
+    (finding,) = [f for f in check_geometry(wrong) if f.code == "tile-size"]
+    assert finding.severity == "warning"
+    assert finding.tiles == (wrong.detector.tile_names[last],)
+    assert f"cut as those of {name}" in finding.message
+
+
+def test_a_tile_of_another_size_in_an_unknown_detector():
+    geometry = detectors.generic([(0.02 * i, 0) for i in range(6)], (100, 100), 100e-6)
+    assert "tile-size" not in found(geometry)
+    assert found(with_bounds(geometry, 2, 4, 120))["tile-size"] == (
+        geometry.detector.tile_names[2],
+    )
+
+
+# -- Free modules -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["JUNGFRAU-1M", "pnCCD"])
+def test_free_modules_far_apart(name):
+    geometry = example(name)
+    tiles = np.flatnonzero(geometry.detector.tile_modules == 1)
+    away = np.sign(geometry.tile_centres[tiles].mean(axis=0)) * [0, 1, 0]
+    moved = tiles_changed(geometry, tiles, tile_corners=lambda c: c + 0.1 * away)
+    (note,) = check_geometry(moved)
+    assert (note.severity, note.code) == ("note", "far-tiles")
+    assert set(found(tiles_changed(geometry, tiles, tile_corners=lambda c: c + 9 * away))) == {
+        "far-tiles"
+    }
+
+
+def test_wide_gaps_are_one_finding():
+    opened = agipd_1m(AGIPD_QUADS + 600 * OUTWARDS)
+    assert [f.code for f in check_geometry(opened)].count("far-tiles") == 1
+
+
+def test_free_modules_out_of_order():
+    geometry = exchanged(example("JUNGFRAU-4M"), range(8), range(8, 16))
+    (note,) = check_geometry(geometry)
+    assert (note.severity, note.code) == ("note", "module-order")
+    assert "another order than at European XFEL" in note.message
+
+
+def test_a_wrong_sign_of_a_corner():
+    for axis in (0, 1):
+        geometry = tiles_changed(
+            example("JUNGFRAU-4M"), [1], tile_corners=lambda c, i=axis: c * (1 - 2 * np.eye(3)[i])
+        )
+        (gap,) = [f for f in check_geometry(geometry) if f.code == "tile-gap"]
+        assert gap.message.startswith("tile p0a1 is ")
+        assert gap.mend == f"change the sign of {'xy'[axis]} of its corner"
+
+
+def test_a_detector_beside_the_beam():
+    report = check_geometry(example("AGIPD-1M").offset((0.4, 0)))
+    assert [(f.severity, f.code) for f in report] == [("note", "far-from-beam")]
+
+
 # -- Experiment ---------------------------------------------------------------------------
 
 
@@ -295,6 +478,16 @@ def test_quadrants_on_top_of_each_other():
 def test_experiment(distance, energy, expected):
     geometry = example_geometry("ePix100").replace(distance=distance, photon_energy=energy)
     assert [(f.severity, f.code) for f in check_geometry(geometry)] == expected
+
+
+def test_a_wavelength_in_metres():
+    geometry = example_geometry("ePix100").replace(
+        distance=0.2, photon_energy=energy_from_wavelength(1.33)
+    )
+    (finding,) = check_geometry(geometry)
+    assert finding.code == "energy"
+    # hc = 12398.42 eV Å.
+    assert "if 1.33 Å are meant, it is 9322.12 eV" in finding.mend
 
 
 # -- Arguments and arithmetic -------------------------------------------------------------

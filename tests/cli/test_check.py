@@ -1,10 +1,11 @@
 """``geomlib check``."""
 
 import json
+from importlib import import_module
 
 import pytest
 
-from geomlib import example_geometry, write_geometry
+from geomlib import GeometryFileError, example_geometry, write_geometry
 from geomlib.formats.euxfel import write_euxfel
 from tests.cli.command import run, run_wrong, small_geometry
 from tests.formats.crystfel.samples import SMALL, changed
@@ -74,6 +75,36 @@ def test_fix(tmp_path, capsys):
     assert "mended" not in capsys.readouterr().out
 
 
+def test_a_fix_that_cannot_be_written(tmp_path, capsys, monkeypatch):
+    """Findings come first."""
+    path = written(tmp_path, SMALL.replace("clen = 0.1", "clen = 200"))
+
+    def refuse(mended, path):
+        raise GeometryFileError("permission denied", path=path)
+
+    # By its name geomlib.checking.mend is a function.
+    monkeypatch.setattr(import_module("geomlib.checking.mend"), "write_mended", refuse)
+    assert run("check", path, "--fix") == 2
+    out, err = capsys.readouterr()
+    assert "a distance of 200 m" in out
+    assert "can be mended safely" in out
+    assert err == f"error: {path}: permission denied\n"
+    assert run("check", path, "--fix", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["mends"]["written"] is False
+
+
+def test_json_has_the_same_keys_always(tmp_path, capsys):
+    good, bad = written(tmp_path, GOOD), tmp_path / "bad.geom"
+    bad.write_text(changed("-2.5", "abc"))
+    keys = []
+    for path in (good, bad):
+        run("check", path, "--json")
+        keys.append(set(json.loads(capsys.readouterr().out)))
+    assert keys[0] == keys[1] == {
+        *("file", "clean", "findings", "readers", "unreadable", "mends"),
+    }  # fmt: skip
+
+
 def test_what_remains_after_a_fix(tmp_path, capsys):
     path = written(tmp_path, changed("photon_energy = 9000\n", ""))
     assert run("check", path, "--fix") == 1
@@ -117,6 +148,7 @@ def test_json_of_what_cannot_be_read(tmp_path, capsys):
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found["clean"] is False
+    assert (found["findings"], found["readers"]) == ([], [])
     assert (found["unreadable"]["line"], found["unreadable"]["key"]) == (10, "p0/corner_y")
     assert err.startswith("error: ")
 
