@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := geomlib tests benchmarks geometries docs
-BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel compat
+BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel compat runs
 
-.PHONY: demo test test-slow test-clients test-compat test-nojit check lint types format bench bench-full geometries pictures clean
+.PHONY: demo test test-slow test-clients test-compat test-notebooks test-nojit check lint types format bench bench-full geometries pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -40,8 +40,12 @@ test-clients: $(DEV_STAMP)
 test-compat: $(DEV_STAMP)
 	GEOMLIB_FETCH=1 $(BIN)/python -m pytest -rA --no-header -q -m slow tests/compat
 
+# Runs docs/notebooks/*.ipynb, which the other targets only look at.
+test-notebooks: $(DEV_STAMP)
+	$(BIN)/python -m pytest -m notebooks tests/docs --durations=0
+
 test-nojit: $(DEV_STAMP)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit'
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit' --ignore=tests/formats --ignore=tests/checking
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
@@ -50,7 +54,7 @@ lint: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(BIN)/mypy
 
-check: lint types test test-nojit test-compat
+check: lint types test test-nojit test-compat test-notebooks
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ from PIL import Image
 
 import geomlib
 from docs.integration_pictures import draw_misplaced, draw_rings
+from docs.runs_pictures import draw_powder
 from geomlib.detectors import EXAMPLE_NAMES
 from geomlib.simulate import choose_defects, even_powder, simulate_frames
 
@@ -36,6 +37,7 @@ def main() -> None:
     draw_split()
     save(draw_rings(), "integrate-rings", dots=80)
     save(draw_misplaced(), "integrate-misplaced", dots=80)
+    save(draw_powder(), "runs-powder", dots=80)
     total = sum(path.stat().st_size for path in FOLDER.glob("*.png"))
     print(f"{FOLDER}: {len(list(FOLDER.glob('*.png')))} pictures, {total / 1e6:.2f} MB")
 

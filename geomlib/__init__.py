@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from geomlib.integration.stack import StackIntegrator, integrate1d, integrate2d
     from geomlib.metadata import BadRegion
     from geomlib.plotting import render
+    from geomlib.runs import Run, assemble_run, integrate_run, open_run, reduce_run
     from geomlib.simulate import simulate_frames
 
 _HOME = {
@@ -48,9 +49,11 @@ _HOME = {
     "GeometryWarning": "geomlib.errors",
     "LossReport": "geomlib.formats",
     "Pattern": "geomlib.integration.pattern",
+    "Run": "geomlib.runs",
     "SplitPlan": "geomlib.assembly.split",
     "StackIntegrator": "geomlib.integration.stack",
     "assemble_data": "geomlib.assembly",
+    "assemble_run": "geomlib.runs",
     "check_geometry": "geomlib.checking",
     "check_plan": "geomlib.assembly.split",
     "dismantle_image": "geomlib.assembly",
@@ -59,10 +62,13 @@ _HOME = {
     "from_pyfai_detector": "geomlib.integration.from_pyfai",
     "integrate1d": "geomlib.integration.stack",
     "integrate2d": "geomlib.integration.stack",
+    "integrate_run": "geomlib.runs",
     "load_plan": "geomlib.assembly.saved",
     "open_frames": "geomlib.data",
+    "open_run": "geomlib.runs",
     "output_array": "geomlib.assembly",
     "read_geometry": "geomlib.formats",
+    "reduce_run": "geomlib.runs",
     "render": "geomlib.plotting",
     "save_plan": "geomlib.assembly.saved",
     "simulate_frames": "geomlib.simulate",
@@ -76,8 +82,8 @@ _HOME = {
 
 # Subpackages that load when they are named, without an import of their own.
 _SUBPACKAGES = (
-    "assembly", "checking", "data", "detectors", "errors", "formats", "integration", "plotting",
-    "simulate",
+    "assembly", "checking", "compat", "data", "detectors", "errors", "formats", "integration",
+    "plotting", "runs", "simulate",
 )  # fmt: skip
 
 __all__ = [
@@ -92,10 +98,12 @@ __all__ = [
     "GeometryWarning",
     "LossReport",
     "Pattern",
+    "Run",
     "SplitPlan",
     "StackIntegrator",
     "__version__",
     "assemble_data",
+    "assemble_run",
     "check_geometry",
     "check_plan",
     "detectors",
@@ -105,10 +113,13 @@ __all__ = [
     "from_pyfai_detector",
     "integrate1d",
     "integrate2d",
+    "integrate_run",
     "load_plan",
     "open_frames",
+    "open_run",
     "output_array",
     "read_geometry",
+    "reduce_run",
     "render",
     "save_plan",
     "simulate_frames",

@@ -149,6 +149,34 @@ class Reduction:
         copy._state = {name: np.ascontiguousarray(array) for name, array in state.items()}
         return copy
 
+    def state(self) -> tuple[State, np.dtype[Any]]:
+        """Return what is kept of the frames, each (…) as they are, and their dtype.
+
+        With `of_state` a reduction goes to another process or a file, and on.
+
+        Raises
+        ------
+        GeometryError
+            If no frame was added.
+        """
+        if not self._state:
+            raise GeometryError(f"reduce={self.how!r}: there are no frames to reduce")
+        exchange = self._swapped
+        arrays = {n: a.swapaxes(-1, -2) if exchange else a for n, a in self._state.items()}
+        return {n: a.reshape(self._shape) for n, a in arrays.items()}, self._dtype
+
+    @classmethod
+    def of_state(
+        cls, how: How, state: State, dtype: np.dtype[Any], *, threads: int | None = None
+    ) -> Reduction:
+        """Return the reduction that `state` told of; its arrays are taken over."""
+        reduction = cls(how, threads=threads)
+        first = next(iter(state.values()))
+        reduction._shape, reduction._dtype = first.shape, dtype
+        size = _four_axes(first[np.newaxis]).shape[1:]
+        reduction._state = {n: np.ascontiguousarray(a).reshape(size) for n, a in state.items()}
+        return reduction
+
     def result(self) -> NDArray:
         """Return the reduced frame, shape (…).
 

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from geomlib._version import __version__
-from geomlib.cli import assemble, check, convert, demo, info, inspect, integrate, warmup
+from geomlib.cli import assemble, check, convert, demo, info, inspect, integrate, run, warmup
 from geomlib.cli.console import error, show_warning
 from geomlib.errors import GeometryError, GeometryWarning
 
@@ -35,6 +35,7 @@ app.command()(check.check)
 app.command()(inspect.inspect)
 app.command()(assemble.assemble)
 app.command()(integrate.integrate)
+app.add_typer(run.app, name="run")
 app.command()(convert.convert)
 app.command()(demo.demo)
 app.command()(warmup.warmup)

@@ -6,6 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.data.axes import Axes, whole_detector_axes
+from geomlib.data.beside import frame_ids
 from geomlib.data.hdf5 import get_dataset, image_datasets, list_datasets, open_hdf5
 from geomlib.data.stack import FrameStack, Part, Segment
+from geomlib.data.virtual import unmapped
 from geomlib.detector import Detector
 from geomlib.errors import GeometryFileError
 
@@ -31,6 +34,8 @@ _DAMAGED = (
     zlib.error,
 )
 
+#: Ends of the paths of what belongs to frames.
+_BESIDE = ("/mask", "/gain")
 #: Where CXI files have their images.
 CXI_PATHS = ("/entry_1/instrument_1/detector_1/data", "/entry_1/data_1/data")
 
@@ -140,7 +145,9 @@ def open_dataset(
                 key=name,
             )
         axes = _fit(path, name, dataset.shape or (), dataset.dtype, detector)
-        return _stack(path, name, dataset.dtype, detector, Segment(path, name, axes))
+        stack = _stack(path, name, dataset.dtype, detector, Segment(path, name, axes))
+        ids: dict[str, Any] = dict(frame_ids(file, name, stack.n_frames))
+        return replace(stack, gaps=unmapped(dataset, path, stack.shape[:2]), **ids)
 
 
 def _find(file: Any, path: Path, detector: Detector, hint: str | None) -> str:
@@ -152,6 +159,8 @@ def _find(file: Any, path: Path, detector: Detector, hint: str | None) -> str:
             return name
     found = image_datasets(file)
     fitting = [item for item in found if whole_detector_axes(item[1], detector)]
+    # What lies beside frames is not taken for them.
+    fitting = [item for item in fitting if not item[0].endswith(_BESIDE)] or fitting
     if len(fitting) == 1:
         return fitting[0][0]
     if fitting:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from geomlib.errors import GeometryFileError, warn
 #: Where sources have their images, below ``INSTRUMENT/<source>``: AGIPD, LPD and DSSC; JUNGFRAU;
 #: ePix; pnCCD.
 IMAGE_KEYS = ("image/data", "data/adc", "data/image/pixels", "data/image")
+
+Stage = Literal["raw", "proc"]
 
 #: More entries than a file of any real run has; what claims more is refused, not allocated.
 MAX_ENTRIES = 50_000_000
@@ -45,13 +47,29 @@ class _Found(NamedTuple):
     def group(self) -> tuple[str, str]:
         return self.detector, self.channel
 
+    @property
+    def is_raw(self) -> bool:
+        # Older corrected data has the source names of raw data, in files of another name.
+        corrected = self.stage == "CORR" or self.path.name.startswith("CORR-")
+        return not corrected and self.dtype.kind in "ui"
+
 
 def is_euxfel(file: Any) -> bool:
     """Tell whether an open HDF5 file has the layout of a European XFEL file."""
     return "INSTRUMENT" in file and "INDEX" in file
 
 
-def open_euxfel(paths: Sequence[Path], detector: Detector, dataset: str | None) -> FrameStack:
+def image_sources(file: Any) -> Iterator[tuple[str, int | None]]:
+    """Yield the sources of an open European XFEL file that have images, and their module labels."""
+    for name, group in _groups(file.get("INSTRUMENT"), "", 4):
+        if any(is_image(d) for d in (get_dataset(group, key) for key in IMAGE_KEYS) if d):
+            member = _MEMBER.match(name.partition(":")[0].rpartition("/")[2])
+            yield name, int(member["number"]) if member else None
+
+
+def open_euxfel(
+    paths: Sequence[Path], detector: Detector, dataset: str | None, stage: Stage | None = None
+) -> FrameStack:
     """Open the frames of a detector in the files of one run.
 
     Parameters
@@ -64,6 +82,8 @@ def open_euxfel(paths: Sequence[Path], detector: Detector, dataset: str | None) 
         Where several detectors fit: the name of one, or the beginning of it, or of a source
         (``"HED_IA1_JF500K1/DET/JNGFR03"``). Or another key than that of the images, such as
         ``"image/gain"``.
+    stage : {"raw", "proc"}, optional
+        Take only raw, or only corrected data.
 
     Returns
     -------
@@ -81,8 +101,10 @@ def open_euxfel(paths: Sequence[Path], detector: Detector, dataset: str | None) 
         found = [item for item in found if item.source.startswith(wanted)] or [
             item for path in paths for item in _sources(path, (wanted,), detector)
         ]
+    if stage is not None:
+        found = [item for item in found if item.is_raw == (stage == "raw")]
     if not found:
-        raise _nothing_fits(paths, detector, dataset)
+        raise _nothing_fits(paths, detector, dataset, stage)
     groups = sorted({item.group for item in found})
     if len(groups) > 1:
         names = ", ".join(f"{name} ({channel})" for name, channel in groups)
@@ -145,15 +167,16 @@ def _describe(path: Path, source: str, key: str, axes: Axes, dtype: np.dtype[Any
 
 
 def _nothing_fits(
-    paths: Sequence[Path], detector: Detector, dataset: str | None
+    paths: Sequence[Path], detector: Detector, dataset: str | None, stage: Stage | None
 ) -> GeometryFileError:
     modules, ss, fs = detector.data_shape
     with open_hdf5(paths[0]) as file:
         listed = list_datasets(image_datasets(file))
     where = f" under {dataset!r}" if dataset else ""
+    kind = "" if stage is None else {"raw": "raw ", "proc": "corrected "}[stage]
     others = f" (nor do {len(paths) - 1} other files)" if len(paths) > 1 else ""
     return GeometryFileError(
-        f"no data{where} that fit {detector.name}, whose {modules} modules have {ss} × {fs} "
+        f"no {kind}data{where} that fit {detector.name}, whose {modules} modules have {ss} × {fs} "
         f"pixels; {listed}{others}",
         path=paths[0],
     )
@@ -174,7 +197,10 @@ def _combine(paths: Sequence[Path], found: Sequence[_Found], detector: Detector)
     matched = match_entries(entries)
     if not len(matched.train):
         raise GeometryFileError(f"{found[0].detector}: there are no frames", path=paths[0])
-    parts = tuple(Part(*piece, rows) for piece, rows in zip(pieces, matched.rows, strict=True))
+    numbers = np.arange(len(matched.train))
+    # Long runs have millions of frames: what is plain takes no memory.
+    rows = (None if np.array_equal(own, numbers) else own for own in matched.rows)
+    parts = tuple(Part(*piece, own) for piece, own in zip(pieces, rows, strict=True))
     dtype = np.result_type(*{item.dtype.newbyteorder("=") for item in found})
     path = paths[0] if len(paths) == 1 else paths[0].parent
     return FrameStack(

@@ -116,8 +116,8 @@ def write_hdf5(
         entry = make_group(file, "entry", "NXentry", default="image")
         data = make_group(entry, "image", "NXdata", signal="data")
         _write_pixels(data, rest, shape, first.data.dtype)
-        _write_axes(data, first, n_frames, origin)
-        _write_geometry(entry, first.geometry)
+        write_axes(data, first, n_frames, origin)
+        write_geometry(entry, first.geometry)
         _write_process(entry, first, origin)
     return shape
 
@@ -154,9 +154,10 @@ def _write_pixels(
         start += len(image.data)
 
 
-def _write_axes(
+def write_axes(
     data: h5py.Group, image: AssembledImage, n_frames: int | None, origin: Origin
 ) -> None:
+    """Write the axes of images, in metres, and the numbers of frames."""
     n_y, n_x = image.shape[-2:]
     for name, size, centre, pitch in zip(
         ("y", "x"), (n_y, n_x), image.centre, image.pixel_size, strict=True
@@ -179,7 +180,8 @@ def _write_axes(
     data["pixel_size"].attrs.update({"units": "m", "description": "along y and x"})
 
 
-def _write_geometry(entry: h5py.Group, geometry: Geometry) -> None:
+def write_geometry(entry: h5py.Group, geometry: Geometry) -> None:
+    """Write a geometry: its tiles, and the text of its file."""
     group = make_group(entry, "geometry", "NXcollection")
     group["detector"] = geometry.detector.name
     group["data_shape"] = np.array(geometry.data_shape)

@@ -21,8 +21,16 @@ def write_versions(parent: h5py.Group, *packages: str) -> None:
     """Write the versions of Python and of some packages, those that are installed."""
     group = make_group(parent, "versions", "NXcollection")
     group["python"] = sys.version.split()[0]
+    for package, found in installed_versions(*packages).items():
+        group[package] = found
+
+
+def installed_versions(*packages: str) -> dict[str, str]:
+    """Return the versions of those of some packages that are installed."""
+    found = {}
     for package in packages:
         try:
-            group[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
+    return found

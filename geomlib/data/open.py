@@ -9,7 +9,7 @@ from typing import cast
 
 from geomlib import checks
 from geomlib.data.arrays import open_dataset, open_npy, open_npz
-from geomlib.data.euxfel import is_euxfel, open_euxfel
+from geomlib.data.euxfel import Stage, is_euxfel, open_euxfel
 from geomlib.data.hdf5 import get_dataset, open_hdf5
 from geomlib.data.stack import FrameStack
 from geomlib.detector import Detector
@@ -24,6 +24,7 @@ def open_frames(
     geometry: Geometry | Detector,
     *,
     dataset: str | None = None,
+    stage: Stage | None = None,
 ) -> FrameStack:
     """Open detector data in files. No pixel is read yet, except from a ``.npz`` file.
 
@@ -38,6 +39,8 @@ def open_frames(
         Path of the dataset in an HDF5 file, or name of the array in a ``.npz`` file, where it is
         not obvious. In European XFEL files also a key, such as ``"image/gain"``, or the name of
         a detector where there are several.
+    stage : {"raw", "proc"}, optional
+        Of a European XFEL run take raw, or corrected data; default: corrected where there is any.
 
     Returns
     -------
@@ -60,11 +63,13 @@ def open_frames(
     one = isinstance(path, str | os.PathLike) or not isinstance(path, Sequence)
     items: Sequence[object] = [path] if one else cast("Sequence[object]", path)
     given = [checks.path("path", item) for item in items]
-    paths = [file for item in given for file in _files(item)]
+    if stage not in (None, "raw", "proc"):
+        raise GeometryError(f"stage must be 'raw' or 'proc', not {checks.shown(stage)}")
+    paths = [file for item in given for file in run_files(item, stage)]
     if len(paths) != 1 or Path(given[0]).is_dir():
-        return open_euxfel(_run_files(paths, given), detector, dataset)
+        return open_euxfel(_run_files(paths, given), detector, dataset, stage)
     only = paths[0]
-    kind = _kind(only)
+    kind = file_kind(only)
     if kind == "npy":
         return open_npy(only, detector)
     if kind == "npz":
@@ -72,25 +77,34 @@ def open_frames(
     with open_hdf5(only) as file:
         is_run = is_euxfel(file) and not (dataset and get_dataset(file, dataset))
     if is_run:
-        return open_euxfel(paths, detector, dataset)
+        return open_euxfel(paths, detector, dataset, stage)
     return open_dataset(only, detector, dataset, hint)
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the file itself, or the HDF5 files in a folder."""
+def run_files(path: Path, stage: Stage | None = None) -> list[Path]:
+    """Return the file itself, or the HDF5 files in a folder.
+
+    Raises
+    ------
+    GeometryFileError
+        If there are none in it.
+    """
     if not path.is_dir():
         return [path]
     files = sorted(path.glob("*.h5"))
     if not files:
         raise GeometryFileError("a folder without .h5 files", path=path)
     # Corrected and raw files of a run have the same trains: the corrected ones count.
-    return [file for file in files if file.name.startswith("CORR-")] or files
+    corrected = [file for file in files if file.name.startswith("CORR-")]
+    if stage == "raw":
+        return [file for file in files if file not in corrected] or files
+    return corrected or files
 
 
 def _run_files(paths: Sequence[Path], given: Sequence[StrPath]) -> list[Path]:
     found = []
     for path in paths:
-        if _kind(path) != "hdf5":
+        if file_kind(path) != "hdf5":
             raise GeometryFileError(
                 "no HDF5 file; several files together must be the files of one run", path=path
             )
@@ -106,8 +120,14 @@ def _run_files(paths: Sequence[Path], given: Sequence[StrPath]) -> list[Path]:
     return found
 
 
-def _kind(path: Path) -> str:
-    """Recognise a file by its first bytes."""
+def file_kind(path: Path) -> str:
+    """Recognise a file by its first bytes: ``"hdf5"``, ``"npy"`` or ``"npz"``.
+
+    Raises
+    ------
+    GeometryFileError
+        If it is none of these, or cannot be read.
+    """
     try:
         kind = _kind_by_content(path)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast, overload
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly.fill import fill_value
+from geomlib.assembly.memory import image_room
 from geomlib.data.axes import Axes
 from geomlib.data.hdf5 import open_hdf5
 from geomlib.detector import IntArray
@@ -80,6 +81,8 @@ class FrameStack:
         Where the modules lie.
     train_ids, pulse_ids, cell_ids : ndarray of int, shape (frames,), optional
         Where the file tells: train, pulse and memory cell of each frame.
+    gaps : ndarray of bool, shape (frames, modules), optional
+        Where the file has room for a module, but nothing in it.
     """
 
     path: str
@@ -90,6 +93,7 @@ class FrameStack:
     train_ids: IntArray | None = None
     pulse_ids: IntArray | None = None
     cell_ids: IntArray | None = None
+    gaps: npt.NDArray[np.bool_] | None = None
 
     @property
     def n_frames(self) -> int:
@@ -109,6 +113,8 @@ class FrameStack:
         for part in self.parts:
             if part.rows is None or (part.rows >= 0).any():
                 found.update(range(n)[part.modules])
+        if self.gaps is not None:
+            found -= set(np.flatnonzero(self.gaps.all(axis=0)).tolist())
         return tuple(sorted(found))
 
     @property
@@ -167,7 +173,40 @@ class FrameStack:
         for part in self.parts:
             there = True if part.rows is None else part.rows[numbers] >= 0
             out[:, part.modules] = np.asarray(there).reshape(-1, 1)
-        return out
+        return out if self.gaps is None else out & ~self.gaps[numbers]
+
+    def take(self, frames: Sequence[int] | IntArray) -> FrameStack:
+        """Return a stack of some of the frames, in the order asked for; nothing is read.
+
+        Parameters
+        ----------
+        frames : sequence of int
+            Frame numbers.
+
+        Returns
+        -------
+        FrameStack
+            Its frames are numbered from 0.
+
+        Raises
+        ------
+        GeometryError
+            If a frame does not exist.
+        """
+        numbers = self._numbers(frames)
+        names = ("train_ids", "pulse_ids", "cell_ids", "gaps")
+        given = ((name, getattr(self, name)) for name in names)
+        ids: dict[str, Any] = {n: None if array is None else array[numbers] for n, array in given}
+        parts = tuple(
+            part._replace(rows=numbers if part.rows is None else part.rows[numbers])
+            for part in self.parts
+        )
+        return replace(
+            self,
+            shape=(len(numbers), *self.shape[1:]),
+            parts=parts,
+            **ids,
+        )
 
     @overload
     def read(self, frames: Sequence[int] | None = None, *, fill: float) -> NDArray: ...
@@ -250,7 +289,7 @@ class FrameStack:
         return dict(sorted(out.items()))
 
     def _read_filled(self, numbers: IntArray, fill: float | None) -> NDArray:
-        out = np.empty((len(numbers), *self.shape[1:]), dtype=self.dtype)
+        out = image_room((len(numbers), *self.shape[1:]), self.dtype)
         value = fill_value(fill, self.dtype)
         uncovered = np.ones(self.shape[1], dtype=bool)
         for part in self.parts:
@@ -258,6 +297,8 @@ class FrameStack:
             rows = numbers if part.rows is None else part.rows[numbers]
             _read_part(part, rows, out[:, part.modules], value)
         out[:, uncovered] = value
+        if self.gaps is not None:
+            out[self.gaps[numbers]] = value
         return out
 
     def chunks(
@@ -313,9 +354,13 @@ class FrameStack:
 
 def _read_part(part: Part, rows: IntArray, out: NDArray, fill: Any) -> None:
     out[rows < 0] = fill
-    first = 0
+    first, lowest, highest = 0, rows.min(initial=2**62), rows.max(initial=-1)
     for segment in part.segments:
         last = first + segment.axes.n_frames
+        if lowest >= last or highest < first:
+            # Long runs have hundreds of files, of which a few frames need one.
+            first = last
+            continue
         inside = np.flatnonzero((rows >= first) & (rows < last))
         if len(inside):
             with _opened(segment) as array:
@@ -343,6 +388,8 @@ def _read_entries(
     gain = () if axes.gain_axis is None else (*[slice(None)] * axes.gain_axis, 0)
     inner = axes.frames[-1] if axes.frames else 1
     shape = out.shape[1:]
+    if _stored_plainly(segment, array, out) and _read_chunks(array, entries, places, out):
+        return
     for where, run in _runs(entries, inner):
         outer = np.unravel_index(run.start // inner, axes.frames[:-1]) if axes.frames else ()
         last = (_within(run, inner),) if axes.frames else ()
@@ -353,6 +400,32 @@ def _read_entries(
                 f"cannot be read: {error}", path=segment.path, key=segment.dataset
             ) from error
         out[places[where]] = np.reshape(block, (len(run), *shape))
+
+
+def _stored_plainly(segment: Segment, array: Any, out: NDArray) -> bool:
+    """Tell whether each entry is a chunk of its own in the file, as it is to be in memory."""
+    axes, pixels = segment.axes, out.shape[2:]
+    plain = out.shape[1] == 1 and not axes.crop and axes.gain_axis is None and axes.frames
+    if not plain or getattr(array, "chunks", None) != (1,) * len(axes.frames) + pixels:
+        return False
+    native = array.dtype == out.dtype and array.dtype.isnative
+    return bool(native and array.id.get_create_plist().get_nfilters() == 0)
+
+
+def _read_chunks(array: Any, entries: IntArray, places: IntArray, out: NDArray) -> bool:
+    """Read entries straight to where they belong, without the copy that slicing makes.
+
+    False where a chunk was never written: HDF5 then has to tell what stands for it.
+    """
+    rest = (0,) * (array.ndim - len(array.shape[:-2]))
+    outer = np.stack(np.unravel_index(entries, array.shape[:-2]), axis=1)
+    try:
+        for place, index in zip(places.tolist(), outer.tolist(), strict=True):
+            room = memoryview(out[place, 0].reshape(-1).view(np.uint8))
+            array.id.read_direct_chunk((*index, *rest), out=room)
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _within(run: range, inner: int) -> slice:

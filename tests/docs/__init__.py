@@ -1,0 +1,1 @@
+"""The notebooks of the docs run, and are kept without what they show."""
