@@ -44,8 +44,9 @@ test-compat: $(DEV_STAMP)
 test-notebooks: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m notebooks tests/docs --durations=0
 
+# Formats, checks and the names of EXtra-geom have no loops of their own.
 test-nojit: $(DEV_STAMP)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit' --ignore=tests/formats --ignore=tests/checking
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit' --ignore=tests/formats --ignore=tests/checking --ignore=tests/compat
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

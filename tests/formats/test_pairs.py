@@ -130,8 +130,22 @@ def assert_same(back, geom, last, *before):
             assert getattr(back, attribute) is None
 
 
-@pytest.mark.parametrize("name", DETECTORS)
-@pytest.mark.parametrize("format", READABLE)
+#: Writing and reading every corner of a megapixel takes seconds: with `make test-slow`.
+BY_PIXEL, LARGE = ("pyfai", "poni"), ("LPD-1M", "DSSC-1M", "JUNGFRAU-4M")
+
+
+def slow_if(large, *values):
+    return pytest.param(*values, marks=pytest.mark.slow) if large else values
+
+
+EACH = [
+    slow_if(format in BY_PIXEL and name == "JUNGFRAU-4M", format, name)
+    for format in READABLE
+    for name in DETECTORS
+]
+
+
+@pytest.mark.parametrize(("format", "name"), EACH)
 def test_one_format(format, name, tmp_path):
     geom, path = held_geometry(name, format), tmp_path / f"a{suffix(format)}"
     if not can_hold(format, name):
@@ -197,7 +211,7 @@ def once(format, name, flat):
 
 
 PAIRS = [
-    (first, second, name)
+    slow_if(second in BY_PIXEL and name in LARGE, first, second, name)
     for first in READABLE
     for second in READABLE
     for name in IN_PAIRS

@@ -49,7 +49,11 @@ def assert_same_tiles(found, geom):
     assert np.abs(found.tile_outlines() - outlines).max() < limit
 
 
-@pytest.mark.parametrize("name", EXAMPLE_NAMES)
+@pytest.mark.parametrize(
+    "name",
+    # Four megapixels take ten seconds.
+    [pytest.param(n, marks=[pytest.mark.slow] * (n == "JUNGFRAU-4M")) for n in EXAMPLE_NAMES],
+)
 def test_pyfai_finds_every_pixel(name, tmp_path):
     geom = disordered(name)
     write_poni_geometry(geom, tmp_path / "a.poni")
