@@ -64,7 +64,7 @@ format: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
-# Some fifteen minutes, 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
+# Some fifteen minutes without compat and runs, which were not timed here; 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
 bench-full: $(DEV_STAMP)
 	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
