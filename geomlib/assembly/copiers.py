@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from geomlib.assembly.chains import chains
 from geomlib.assembly.fill import plain_view, raw_view
 from geomlib.assembly.memory import scratch
-from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, strips, uncovered
-from geomlib.kernels import lookup, rows, snap
+from geomlib.assembly.plan import NearestPlan, Plan, SnapPlan, overlapping, strips, uncovered
+from geomlib.kernels import columns, lookup, rows, snap
+from geomlib.kernels.vector import LINE
 
 NDArray = npt.NDArray[Any]
 Span = tuple[int, int]
@@ -127,10 +129,15 @@ class TileCopier(_Copier):
         # As in live streams.
         side_by_side = len(given) > 1 and self.modules.steps[0] == given.itemsize
         self.together = TOGETHER if side_by_side and self.compiled else 1
-        # Rows of the tiles are runs of memory.
+        # Rows, or columns, of all tiles are runs of memory.
         _, ss, fs = self.modules.steps
-        along = plan.tiles[:, snap.SS_ALONG] * ss + plan.tiles[:, snap.FS_ALONG] * fs
-        self.in_runs = self.together == 1 and bool((abs(along) == given.itemsize).all())
+        tiles, one = plan.tiles, self.together == 1
+        along = tiles[:, snap.SS_ALONG] * ss + tiles[:, snap.FS_ALONG] * fs
+        up = tiles[:, snap.SS_UP] * ss + tiles[:, snap.FS_UP] * fs
+        self.in_runs = one and bool((abs(along) == given.itemsize).all())
+        width = (tiles[:, snap.RIGHT] - tiles[:, snap.LEFT]) * self.blank.itemsize
+        upright = (abs(up) == given.itemsize) & (width >= LINE)
+        self.in_columns = one and bool(upright.all()) and not overlapping(plan)
 
     def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
         """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
@@ -155,10 +162,20 @@ class TileCopier(_Copier):
         """Fill whole bands of rows of some frames in one go, past the caches."""
         seen, plan = self.view(image), self.plan
         if self.in_runs:
-            room = scratch(seen.shape[-1:], seen.dtype, "values")
+            size = rows.scratch_bytes(seen.shape[-1] * seen.itemsize)
+            room = scratch((size,), np.dtype(np.uint8), "values")
             low_high = (int(bands[0]), int(bands[-1]))
             rows.assemble_in_rows(
                 self.modules, plan.tiles, seen, *strips(plan), self.blank, frames, low_high, room
+            )
+            return
+        if self.in_columns and seen.flags.aligned:
+            low_high = (int(bands[0]), int(bands[-1]))
+            tables = chains(plan)
+            size = columns.scratch_bytes(seen.itemsize, tables.chains)
+            room = scratch((size,), np.dtype(np.uint8), "values")
+            columns.assemble_in_columns(
+                self.modules, *tables, seen, self.blank, frames, low_high, room
             )
             return
         count = min(self.together, frames[1] - frames[0])

@@ -285,16 +285,35 @@ def strips(plan: SnapPlan) -> tuple[IntArray, IntArray]:
     members : ndarray of int64
         Numbers of the tiles of one strip after another.
     """
-    boxes = tile_boxes(plan.tiles)
-    edges = np.unique(np.concatenate([[0, plan.grid.shape[0]], boxes[:, 0], boxes[:, 1]]))
-    inside = (boxes[:, 0] <= edges[:-1, None]) & (boxes[:, 1] > edges[:-1, None])
-    strip, members = np.nonzero(inside)
-    ends = np.searchsorted(strip, np.arange(len(edges)))
-    table = np.stack([edges[:-1], edges[1:], ends[:-1], ends[1:]], axis=1).astype(np.int64)
+    table, members = rows_alike(tile_boxes(plan.tiles), plan.grid.shape[0])
     # Alike in all plans: see there.
     for array in (table, members):
         array.flags.writeable = False
     return table, members
+
+
+def rows_alike(boxes: IntArray, n_y: int) -> tuple[IntArray, IntArray]:
+    """Cut ``n_y`` rows where a box (top, bottom, …) begins or ends; return what `strips` does."""
+    edges = np.unique(np.concatenate([[0, n_y], boxes[:, 0], boxes[:, 1]]))
+    inside = (boxes[:, 0] <= edges[:-1, None]) & (boxes[:, 1] > edges[:-1, None])
+    strip, members = np.nonzero(inside)
+    ends = np.searchsorted(strip, np.arange(len(edges)))
+    table = np.stack([edges[:-1], edges[1:], ends[:-1], ends[1:]], axis=1).astype(np.int64)
+    return table, members
+
+
+def overlapping(plan: Plan) -> bool:
+    """Whether tiles lie on top of each other."""
+    return isinstance(plan, SnapPlan) and _area(tile_boxes(plan.tiles)) > _covered(plan)
+
+
+@lru_cache(maxsize=64)
+def _covered(plan: SnapPlan) -> int:
+    return plan.grid.shape[0] * plan.grid.shape[1] - _area(plan.gaps)
+
+
+def _area(boxes: IntArray) -> int:
+    return int(((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])).sum())
 
 
 @lru_cache(maxsize=6)

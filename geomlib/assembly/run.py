@@ -22,10 +22,11 @@ from geomlib.assembly.copiers import Bands, Parts, Span, TableCopier, TileCopier
 from geomlib.assembly.fill import raw_view
 from geomlib.assembly.inputs import Stack, frame_blocks
 from geomlib.assembly.memory import check_apart, scratch
-from geomlib.assembly.plan import Plan, SnapPlan, tile_boxes
+from geomlib.assembly.plan import Plan, SnapPlan, overlapping, tile_boxes
 from geomlib.assembly.treatment import Treatment
 from geomlib.kernels import bands as kernels
 from geomlib.kernels import snap
+from geomlib.kernels.vector import LINE
 from geomlib.threads import run_pieces
 
 NDArray = npt.NDArray[Any]
@@ -202,7 +203,7 @@ class Job:
         n_x, size = self.image.shape[-1], self.image.itemsize
         whole = self.image.strides[-2:] == (n_x * size, size)
         large = self.image.nbytes >= SMALL_BYTES or copier.together > 1
-        return copier.compiled and whole and large
+        return copier.compiled and whole and large and n_x * size >= LINE
 
     def _bands(self, copier: TileCopier | TableCopier) -> Bands:
         """First rows of bands of the image, before it is binned, and the row after the last."""
@@ -360,19 +361,6 @@ def _alike(present: NDArray | None, count: int) -> Iterator[tuple[Span, NDArray 
     changes = np.flatnonzero((present[1:] != present[:-1]).any(axis=1)) + 1
     for first, last in pairwise([0, *changes.tolist(), count]):
         yield (first, last), present[first]
-
-
-@lru_cache(maxsize=64)
-def overlapping(plan: Plan) -> bool:
-    """Whether tiles lie on top of each other."""
-    if not isinstance(plan, SnapPlan):
-        return False
-    covered = plan.grid.shape[0] * plan.grid.shape[1] - _area(plan.gaps)
-    return _area(tile_boxes(plan.tiles)) > covered
-
-
-def _area(boxes: npt.NDArray[np.int64]) -> int:
-    return int(((boxes[:, 1] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 2])).sum())
 
 
 @lru_cache(maxsize=64)

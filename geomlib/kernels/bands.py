@@ -13,7 +13,8 @@ import numpy.typing as npt
 from numba import config
 
 from geomlib.kernels.compile import kernel
-from geomlib.kernels.vector import fence, stream
+from geomlib.kernels.streams import stream
+from geomlib.kernels.vector import fence
 
 NDArray = npt.NDArray[Any]
 

@@ -31,7 +31,8 @@ from geomlib.kernels.snap import (
     Tiles,
     address,
 )
-from geomlib.kernels.vector import LINE, copy_row, fence, prefetch, stream
+from geomlib.kernels.streams import BEYOND, CARRIED, finish, stream_on
+from geomlib.kernels.vector import LINE, copy_row, fence, prefetch
 
 NDArray = npt.NDArray[Any]
 #: Rows of a tile that are asked for ahead of time: the processor does so by itself only upwards in
@@ -42,9 +43,14 @@ ROWS_AHEAD = 4
 _FROM, _UP, _TO, _WIDTH, _DIRECTION = range(5)
 
 
+def scratch_bytes(row: int) -> int:
+    """Bytes of scratch for rows of so many bytes, at least those of a cache line."""
+    return int(2 * -(-(row + BEYOND) // LINE) * LINE + CARRIED)
+
+
 @kernel
 def _place_pieces(  # type: ignore[no-untyped-def]
-    wanted, modules, frame, steps, tiles, members, low, scratch, pieces
+    wanted, modules, frame, steps, tiles, members, low, pieces
 ):
     """Work out where row ``low`` of each tile of a strip lies, and where it goes."""
     frame_in, ss_in, fs_in = steps
@@ -54,7 +60,7 @@ def _place_pieces(  # type: ignore[no-untyped-def]
         source = modules[tile[MODULE]] + frame * frame_in
         source += tile[SS] * ss_in + tile[FS] * fs_in + (low - tile[TOP]) * up
         pieces[k, _FROM], pieces[k, _UP] = source, up
-        pieces[k, _TO] = scratch + tile[LEFT] * wanted.itemsize
+        pieces[k, _TO] = tile[LEFT] * wanted.itemsize
         pieces[k, _WIDTH] = tile[RIGHT] - tile[LEFT]
         along = tile[SS_ALONG] * ss_in + tile[FS_ALONG] * fs_in
         pieces[k, _DIRECTION] = 1 if along > 0 else -1
@@ -68,28 +74,40 @@ def _assemble_in_rows(  # type: ignore[no-untyped-def]
     frame_out, width = image_shape
     size = given.itemsize
     row = width * wanted.itemsize
+    # Two rows, used in turn, and what is carried from one to the next.
+    apart = (row + BEYOND + LINE - 1) & -LINE
+    carry = scratch + 2 * apart
     pieces = np.empty((len(tiles), 5), np.int64)
     for frame in range(frames[0], frames[1]):
+        target = image + frame * frame_out + rows[0] * row
+        begun, here = False, scratch
         for s in range(len(strips)):
             low, high = max(strips[s, 0], rows[0]), min(strips[s, 1], rows[1])
             if low >= high:
                 continue
             inside = members[strips[s, 2] : strips[s, 3]]
-            # The gaps are the same in all rows of a strip.
-            copy_row(wanted, wanted, blank, scratch, width, 1)
-            _place_pieces(wanted, modules, frame, steps, tiles, inside, low, scratch, pieces)
-            target = image + frame * frame_out + low * row
-            for _ in range(low, high):
+            _place_pieces(wanted, modules, frame, steps, tiles, inside, low, pieces)
+            for y in range(low, high):
+                if y < low + 2:
+                    # The gaps are the same in all rows of a strip.
+                    copy_row(wanted, wanted, blank, here, width, 1)
                 for k in range(len(inside)):
                     source, up, n = pieces[k, _FROM], pieces[k, _UP], pieces[k, _WIDTH]
                     direction = pieces[k, _DIRECTION]
                     lowest = source + min(direction, 0) * (n - 1) * size + ROWS_AHEAD * up
                     for there in range(0, n * size, LINE):
                         prefetch(lowest + there)
-                    copy_row(given, wanted, source, pieces[k, _TO], n, direction)
+                    copy_row(given, wanted, source, here + pieces[k, _TO], n, direction)
                     pieces[k, _FROM] = source + up
-                stream(scratch, target, row)
-                target += row
+                if y > rows[0]:
+                    # The row before: what was only just stored cannot be loaded in wider pieces
+                    # until it has reached the cache, behind all that was streamed before.
+                    stream_on(scratch + scratch + apart - here, target, row, carry, begun)
+                    target += row
+                    begun = True
+                here = scratch + scratch + apart - here
+        stream_on(scratch + scratch + apart - here, target, row, carry, begun)
+        finish(target + row, carry)
     fence()
 
 
@@ -121,8 +139,8 @@ def assemble_in_rows(
         The value of gaps, again and again.
     frames, rows : (int, int)
         Which frames and rows to write, the last ones excluded.
-    room : ndarray of the dtype of the image, shape (x,)
-        Scratch, contiguous.
+    room : ndarray of uint8
+        Scratch, contiguous, as `scratch_bytes` says.
     """
     source = (modules.like, modules.addresses, modules.steps, tiles)
     target = (blank[:0], address(image), (image.strides[0], image.shape[-1]))

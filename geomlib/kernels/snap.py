@@ -20,7 +20,8 @@ import numpy.typing as npt
 from numba import config
 
 from geomlib.kernels.compile import kernel
-from geomlib.kernels.vector import LANES, LINE, copy_row, fence, prefetch, stream, transpose_block
+from geomlib.kernels.streams import stream
+from geomlib.kernels.vector import LANES, LINE, copy_row, fence, prefetch, transpose_block
 
 #: Columns of a table of tiles.
 MODULE, SS, FS, TOP, BOTTOM, LEFT, RIGHT, SS_UP, FS_UP, SS_ALONG, FS_ALONG = range(11)

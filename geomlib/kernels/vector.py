@@ -11,9 +11,9 @@ rounds of shuffles it costs 2 loads, 6 shuffles and 2 stores for 16 numbers.
 `copy_row` copies a run, forwards or backwards, always reading upwards in memory: that is the way
 the processor reads ahead.
 
-`stream` copies bytes to memory past the caches. An ordinary store first reads the cache line that
-it writes to; these do not, so that writing an image costs half the traffic. `fence` makes what was
-streamed visible to other threads.
+`stream_lines` copies lines to memory past the caches. An ordinary store first reads the cache line
+that it writes to; these do not, so that writing an image costs half the traffic. `fence` makes what
+was streamed visible to other threads. `geomlib.kernels.streams` streams what is not whole lines.
 
 `prefetch` asks for a cache line, for the second-level cache. It may point anywhere.
 
@@ -38,6 +38,7 @@ ROW_LANES = 16
 LINE = 64
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
+_WHOLE_LINE = ir.VectorType(_I64, LINE // 8)
 
 
 def _size(dtype: Any) -> int:
@@ -170,38 +171,60 @@ def copy_row(  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def stream(typingctx, from_address, to_address, count):  # type: ignore[no-untyped-def]
-    """Copy ``count`` bytes to memory past the caches."""
+def copy_bytes(typingctx, from_address, to_address, count):  # type: ignore[no-untyped-def]
+    """Copy some bytes."""
+    signature = types.void(*[types.int64] * 3)
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        pointer = ir.IntType(8).as_pointer()
+        source, target = (builder.inttoptr(address, pointer) for address in arguments[:2])
+        cgutils.raw_memcpy(builder, target, source, arguments[2], 1)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def copy_line(typingctx, from_address, to_address):  # type: ignore[no-untyped-def]
+    """Copy as many bytes as a cache line has, from anywhere to anywhere."""
+    signature = types.void(*[types.int64] * 2)
+
+    def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
+        source, target = arguments
+        _store_line(builder, _load_line(builder, source), target)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def stream_lines(typingctx, from_address, to_address, count):  # type: ignore[no-untyped-def]
+    """Copy ``count`` bytes, whole lines, from anywhere to lines of memory, past the caches."""
     signature = types.void(*[types.int64] * 3)
 
     def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
         start, end, count = arguments
-        bytes_at, line = ir.IntType(8).as_pointer(), ir.VectorType(_I64, LINE // 8)
         hint = builder.module.add_metadata([ir.Constant(_I32, 1)])
-
-        def move(first: Any, size: Any) -> None:
-            source = builder.inttoptr(builder.add(start, first), bytes_at)
-            target = builder.inttoptr(builder.add(end, first), bytes_at)
-            cgutils.raw_memcpy(builder, target, source, size, 1)
-
-        def smaller(a: Any, b: Any) -> Any:
-            return builder.select(builder.icmp_signed("<", a, b), a, b)
-
-        # Whole, aligned lines only; what is left at both ends is copied in the ordinary way.
-        head = smaller(builder.and_(builder.neg(end), _I64(LINE - 1)), count)
-        lines = builder.and_(builder.sub(count, head), _I64(-LINE))
-        tail = builder.add(head, lines)
-        move(_I64(0), head)
-        with cgutils.for_range_slice(builder, head, tail, _I64(LINE)) as (i, _):
-            value = builder.load(builder.inttoptr(builder.add(start, i), line.as_pointer()))
-            value.align = 1
-            store = builder.store(value, builder.inttoptr(builder.add(end, i), line.as_pointer()))
+        with cgutils.for_range_slice(builder, _I64(0), count, _I64(LINE)) as (i, _):
+            value = _load_line(builder, builder.add(start, i))
+            store = _store_line(builder, value, builder.add(end, i))
             store.align = LINE
             store.set_metadata("nontemporal", hint)
-        move(tail, builder.sub(count, tail))
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def _load_line(builder: Any, address: Any) -> Any:
+    value = builder.load(builder.inttoptr(address, _WHOLE_LINE.as_pointer()))
+    value.align = 1
+    return value
+
+
+def _store_line(builder: Any, value: Any, address: Any) -> Any:
+    store = builder.store(value, builder.inttoptr(address, _WHOLE_LINE.as_pointer()))
+    store.align = 1
+    return store
 
 
 @intrinsic

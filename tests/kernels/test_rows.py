@@ -40,7 +40,8 @@ def test_rows_are_those_of_numpy(seed, dtypes):
     expected = np.zeros((3, *plan.grid.shape), wanted)
     snap.assemble_with_numpy(modules, plan.tiles, expected, plan.gaps, fill, (0, 3), (0, top))
     image = np.zeros_like(expected)
-    blank, room = np.full(image.shape[-1], fill), np.empty(image.shape[-1], wanted)
+    blank = np.full(image.shape[-1], fill)
+    room = np.empty(rows.scratch_bytes(blank.nbytes), np.uint8)
     for frames in ((0, 1), (1, 3)):
         for part in ((0, 13), (13, top - 5), (top - 5, top)):
             work = (*strips(plan), blank, frames, part, room)
