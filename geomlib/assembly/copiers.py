@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ Bands = npt.NDArray[np.int64]
 Parts = Sequence[tuple[NDArray, tuple[int, ...]]]
 #: Frames whose numbers lie side by side in memory are copied so many at a time.
 TOGETHER = 64
+_BYTE = np.dtype(np.uint8)
 
 
 def part_of_plan(plan: Plan, modules: tuple[int, ...], module_size: int) -> Plan:
@@ -134,6 +134,7 @@ class TileCopier(_Copier):
         tiles, one = plan.tiles, self.together == 1
         along = tiles[:, snap.SS_ALONG] * ss + tiles[:, snap.FS_ALONG] * fs
         up = tiles[:, snap.SS_UP] * ss + tiles[:, snap.FS_UP] * fs
+        one &= self.blank.nbytes >= LINE
         self.in_runs = one and bool((abs(along) == given.itemsize).all())
         width = (tiles[:, snap.RIGHT] - tiles[:, snap.LEFT]) * self.blank.itemsize
         upright = (abs(up) == given.itemsize) & (width >= LINE)
@@ -141,15 +142,18 @@ class TileCopier(_Copier):
 
     def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
         """Fill ``target`` (frames, rows, columns) with some rows of some frames."""
-        kernel = snap.assemble_rows if self.compiled else snap.assemble_with_numpy
+        if self.compiled:
+            self._work_in_place(frames, rows, target).run()
+            return
         image, plan = self.view(target), self.plan
-        kernel(self.modules, plan.tiles, image, plan.gaps, self.fill, frames, rows, self.together)
+        snap.assemble_with_numpy(
+            self.modules, plan.tiles, image, plan.gaps, self.fill, frames, rows
+        )
 
-    def elsewhere(self, addresses: npt.NDArray[np.int64]) -> TileCopier:
-        """Return the same for data of the same layout whose modules begin elsewhere."""
-        other = object.__new__(TileCopier)
-        other.__dict__.update(self.__dict__, modules=self.modules._replace(addresses=addresses))
-        return other
+    def _work_in_place(self, frames: Span, rows: Span, target: NDArray) -> snap.Work:
+        image, plan = self.view(target), self.plan
+        what = (self.modules, plan.tiles, image, plan.gaps, self.blank)
+        return snap.work_in_place(*what, frames, rows, self.together)
 
     def clear(self, target: NDArray, rows: Span) -> None:
         """Fill the gaps of ``target`` once more."""
@@ -160,30 +164,28 @@ class TileCopier(_Copier):
 
     def copy_in_bands(self, image: NDArray, frames: Span, bands: Bands) -> None:
         """Fill whole bands of rows of some frames in one go, past the caches."""
+        run(self.work(image, frames, bands, in_bands=True))
+
+    def work(self, image: NDArray, frames: Span, bands: Bands, in_bands: bool) -> snap.Work:
+        """Return what `copy_in_bands` does, or else `copy_rows`, for later."""
+        own = (int(bands[0]), int(bands[-1]))
+        if not in_bands:
+            return self._work_in_place(frames, own, image[slice(*frames), slice(*own)])
         seen, plan = self.view(image), self.plan
         if self.in_runs:
-            size = rows.scratch_bytes(seen.shape[-1] * seen.itemsize)
-            room = scratch((size,), np.dtype(np.uint8), "values")
-            low_high = (int(bands[0]), int(bands[-1]))
-            rows.assemble_in_rows(
-                self.modules, plan.tiles, seen, *strips(plan), self.blank, frames, low_high, room
-            )
-            return
+            how = (*strips(plan), self.blank, frames, own)
+            return rows.work_in_rows(self.modules, plan.tiles, seen, *how)
         if self.in_columns and seen.flags.aligned:
-            low_high = (int(bands[0]), int(bands[-1]))
-            tables = chains(plan)
-            size = columns.scratch_bytes(seen.itemsize, tables.chains)
-            room = scratch((size,), np.dtype(np.uint8), "values")
-            columns.assemble_in_columns(
-                self.modules, *tables, seen, self.blank, frames, low_high, room
-            )
-            return
+            how = (seen, self.blank, frames, own)
+            return columns.work_in_columns(self.modules, *chains(plan), *how)
         count = min(self.together, frames[1] - frames[0])
-        height = max(b - a for a, b in pairwise(bands.tolist()))
-        room = scratch((count, height, seen.shape[-1]), seen.dtype, "values")
-        snap.assemble_in_bands(
-            self.modules, plan.tiles, seen, plan.gaps, self.blank, frames, bands, room, count
-        )
+        what = (self.modules, plan.tiles, seen, plan.gaps, self.blank)
+        return snap.work_in_bands(*what, frames, bands, count)
+
+
+def run(work: snap.Work) -> None:
+    """Do some work, with scratch of this thread's own."""
+    work.run(scratch((work.scratch,), _BYTE, "values") if work.scratch else None)
 
 
 class TableCopier(_Copier):

@@ -22,8 +22,8 @@ from geomlib.assembly.plan import Plan
 from geomlib.geometry import Geometry
 
 if TYPE_CHECKING:
-    from geomlib.assembly.copiers import Bands, Span, TileCopier
     from geomlib.assembly.run import Finish
+    from geomlib.kernels.snap import Work
 
 NDArray = npt.NDArray[Any]
 #: So many kinds of calls are remembered.
@@ -46,31 +46,24 @@ class Prepared:
         Of the images, (…, y, x).
     dtype : dtype
         Of the images.
-    copier : TileCopier
-        For data that begins at address 0.
-    in_bands : bool
-        Which way the copier works.
-    cuts : list of ((int, int), ndarray)
-        Frames and bands of each piece of work.
+    work : list of Work
+        For data and images that begin at address 0, one after the other.
     """
 
     geometry: Geometry
     plan: Plan
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    copier: TileCopier
-    in_bands: bool
-    cuts: list[tuple[Span, Bands]]
+    work: list[Work]
 
     def assemble(self, data: NDArray, out: NDArray | None) -> AssembledImage:
         """Do what `assemble_data` does."""
+        from geomlib.assembly.copiers import run
+
         image = image_room(self.shape, self.dtype) if out is None else out
-        start = data.__array_interface__["data"][0]
-        copier = self.copier.elsewhere(self.copier.modules.addresses + start)
-        work = copier.copy_in_bands if self.in_bands else copier.copy_rows
-        target = image.reshape(-1, *self.shape[-2:])
-        for frames, bands in self.cuts:
-            work(target, frames, bands)
+        start, target = (array.__array_interface__["data"][0] for array in (data, image))
+        for work in self.work:
+            run(work.moved(start, target))
         grid = self.plan.grid
         return AssembledImage(image, np.array(grid.centre), grid.pixel_size, self.geometry)
 
@@ -162,13 +155,11 @@ def remember(
     copier = make_copier(plan, job.parts, numbers, image.dtype, finish.fill)
     if not isinstance(copier, TileCopier) or not copier.compiled:
         return
-    work, cuts = job.plain_work(copier, (0, len(target)))
-    start = data.__array_interface__["data"][0]
-    template = copier.elsewhere(copier.modules.addresses - start)
-    # The arrays of this call are not to be kept alive.
-    template.modules = template.modules._replace(parts=())
-    in_bands = work.func == copier.copy_in_bands
-    _known[kind] = Prepared(geometry, plan, image.shape, image.dtype, template, in_bands, cuts)
+    whole, cuts = job.plain_work(copier, (0, len(target)))
+    in_bands = whole.func == copier.copy_in_bands
+    away = [-array.__array_interface__["data"][0] for array in (data, image)]
+    work = [copier.work(target, *cut, in_bands).moved(*away) for cut in cuts]
+    _known[kind] = Prepared(geometry, plan, image.shape, image.dtype, work)
     while len(_known) > MOST:
         with suppress(KeyError):
             _known.popitem(last=False)

@@ -26,7 +26,6 @@ from geomlib.assembly.plan import Plan, SnapPlan, overlapping, tile_boxes
 from geomlib.assembly.treatment import Treatment
 from geomlib.kernels import bands as kernels
 from geomlib.kernels import snap
-from geomlib.kernels.vector import LINE
 from geomlib.threads import run_pieces
 
 NDArray = npt.NDArray[Any]
@@ -203,7 +202,7 @@ class Job:
         n_x, size = self.image.shape[-1], self.image.itemsize
         whole = self.image.strides[-2:] == (n_x * size, size)
         large = self.image.nbytes >= SMALL_BYTES or copier.together > 1
-        return copier.compiled and whole and large and n_x * size >= LINE
+        return copier.compiled and whole and large
 
     def _bands(self, copier: TileCopier | TableCopier) -> Bands:
         """First rows of bands of the image, before it is binned, and the row after the last."""

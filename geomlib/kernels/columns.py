@@ -38,6 +38,7 @@ from geomlib.kernels.snap import (
     SS_UP,
     TOP,
     Modules,
+    Work,
     _copy_box,
     address,
 )
@@ -74,15 +75,10 @@ def _pitch(size: int) -> int:
     return max(_PAGE // LANES, 2 * MOST_COLUMNS * size)
 
 
-def _slot(size: int) -> int:
-    """Bytes of scratch for eight rows of a piece, whole pages."""
-    return -(-(LANES * (_pitch(size) + LINE) + LINE) // _PAGE) * _PAGE
-
-
-def scratch_bytes(size: int, chains: IntArray) -> int:
-    """Bytes of scratch for images of numbers of so many bytes."""
-    rows = int((chains[:, _BOTTOM] - chains[:, _TOP]).sum())
-    return 2 * _slot(size) + _ENDS * rows + _PAGE
+@kernel
+def _slot(pitch):  # type: ignore[no-untyped-def]
+    """Bytes of scratch for eight rows of a piece: whole pages."""
+    return (LANES * (pitch + LINE) + LINE + _PAGE - 1) & -_PAGE
 
 
 @kernel
@@ -128,8 +124,8 @@ def _copy_piece(  # type: ignore[no-untyped-def]
     drift = row & (LINE - 1)
     if drift > LINE // 2:
         drift -= LINE
+    slot, room = _slot(pitch), LANES * LINE // 2 if drift < 0 else 0
     pitch += drift
-    slot = ((pitch + LINE) * LANES + LINE + _PAGE - 1) & -_PAGE
     bands = (last - first + LANES - 1) // LANES
     blocks = width // LANES
     wanted_line, run_step, lines, runs = ahead
@@ -138,7 +134,7 @@ def _copy_piece(  # type: ignore[no-untyped-def]
     start = image + first * row + piece[FROM] * size
     before = scratch
     for band in range(bands + 1):
-        here = scratch + (band & 1) * slot + (start & (LINE - 1)) - min(drift, 0) * LANES
+        here = scratch + (band & 1) * slot + room + (start & (LINE - 1))
         count = min(LANES, last - first - band * LANES)
         for k in range(count):
             to = here + k * pitch
@@ -264,13 +260,13 @@ def _join_ends(  # type: ignore[no-untyped-def]
 @kernel
 def _assemble_in_columns(  # type: ignore[no-untyped-def]
     given, modules, steps, pieces, wanted, image, image_shape, chains, strips, members, blank,
-    frames, rows, scratch, pitch,
+    frames, rows, pitch, scratch,
 ):  # fmt: skip
     frame_out, width = image_shape
     size = wanted.itemsize
     row = width * size
     scratch = (scratch + _PAGE - 1) & -_PAGE
-    ends = scratch + 2 * (((pitch + LINE) * LANES + LINE + _PAGE - 1) & -_PAGE)
+    ends = scratch + 2 * _slot(pitch)
     inside = np.empty(len(pieces), np.int64)
     count = 0
     for p in range(len(pieces)):
@@ -298,7 +294,7 @@ def _assemble_in_columns(  # type: ignore[no-untyped-def]
     fence()
 
 
-def assemble_in_columns(
+def work_in_columns(
     modules: Modules,
     pieces: IntArray,
     chains: IntArray,
@@ -308,14 +304,13 @@ def assemble_in_columns(
     blank: NDArray,
     frames: tuple[int, int],
     rows: tuple[int, int],
-    room: NDArray,
-) -> None:
-    """Copy tiles into some rows of their images, tile by tile, and fill the gaps.
+) -> Work:
+    """Copying tiles into some rows of their images, tile by tile, and filling the gaps.
 
     Parameters
     ----------
     modules
-        As in `geomlib.kernels.snap.assemble_rows`; a column of a tile in the image is a run of
+        As in `geomlib.kernels.snap.work_in_place`; a column of a tile in the image is a run of
         memory.
     pieces, chains, strips, members : ndarray of int64
         As `geomlib.assembly.chains.chains` returns them.
@@ -326,10 +321,11 @@ def assemble_in_columns(
         The value of gaps, again and again, for a line of memory at least.
     frames, rows : (int, int)
         Which frames and rows to write, the last ones excluded.
-    room : ndarray of uint8
-        Scratch, contiguous, as `scratch_bytes` says.
     """
     source = (modules.like, modules.addresses, modules.steps, pieces)
     target = (blank[:0], address(image), (image.strides[0], image.shape[-1]))
-    rest = (chains, strips, members, address(blank), frames, rows, address(room))
-    _assemble_in_columns(*source, *target, *rest, _pitch(image.itemsize))
+    pitch = _pitch(image.itemsize)
+    rest = (chains, strips, members, address(blank), frames, rows, pitch)
+    kept = _ENDS * int((chains[:, _BOTTOM] - chains[:, _TOP]).sum())
+    room = 2 * _slot(pitch) + kept + _PAGE
+    return Work(_assemble_in_columns, (*source, *target, *rest), room, blank)

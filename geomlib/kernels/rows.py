@@ -29,6 +29,7 @@ from geomlib.kernels.snap import (
     TOP,
     Modules,
     Tiles,
+    Work,
     address,
 )
 from geomlib.kernels.streams import BEYOND, CARRIED, finish, stream_on
@@ -41,11 +42,6 @@ ROWS_AHEAD = 4
 #: Columns of a piece of a row: where it lies, bytes to its next row, where it goes, numbers, and
 #: the direction to read in.
 _FROM, _UP, _TO, _WIDTH, _DIRECTION = range(5)
-
-
-def scratch_bytes(row: int) -> int:
-    """Bytes of scratch for rows of so many bytes, at least those of a cache line."""
-    return int(2 * -(-(row + BEYOND) // LINE) * LINE + CARRIED)
 
 
 @kernel
@@ -111,7 +107,7 @@ def _assemble_in_rows(  # type: ignore[no-untyped-def]
     fence()
 
 
-def assemble_in_rows(
+def work_in_rows(
     modules: Modules,
     tiles: Tiles,
     image: NDArray,
@@ -120,16 +116,16 @@ def assemble_in_rows(
     blank: NDArray,
     frames: tuple[int, int],
     rows: tuple[int, int],
-    room: NDArray,
-) -> None:
-    """Copy tiles into some rows of their images, a row at a time, and fill the gaps.
+) -> Work:
+    """Copying tiles into some rows of their images, a row at a time, and filling the gaps.
 
     Parameters
     ----------
     modules, tiles
-        As in `geomlib.kernels.snap.assemble_rows`; a row of a tile in the image is a run of memory.
+        As in `geomlib.kernels.snap.work_in_place`; a row of a tile in the image is a run of memory.
     image : ndarray, shape (frames, y, x)
-        The output, all of it; its rows follow each other without a space.
+        The output, all of it; its rows follow each other without a space, and have at least the
+        bytes of a line of memory.
     strips : ndarray of int64, shape (n, 4)
         Rows of the image in which the same tiles lie: first and last-plus-one row, and where the
         numbers of these tiles begin and end in `members`.
@@ -139,10 +135,9 @@ def assemble_in_rows(
         The value of gaps, again and again.
     frames, rows : (int, int)
         Which frames and rows to write, the last ones excluded.
-    room : ndarray of uint8
-        Scratch, contiguous, as `scratch_bytes` says.
     """
     source = (modules.like, modules.addresses, modules.steps, tiles)
     target = (blank[:0], address(image), (image.strides[0], image.shape[-1]))
-    rest = (strips, members, address(blank), frames, rows, address(room))
-    _assemble_in_rows(*source, *target, *rest)
+    rest = (strips, members, address(blank), frames, rows)
+    room = 2 * -(-(blank.nbytes + BEYOND) // LINE) * LINE + CARRIED
+    return Work(_assemble_in_rows, (*source, *target, *rest), room, blank)

@@ -5,14 +5,14 @@ pixel that becomes the image pixel of its lowest row and column; first and last-
 the same of columns, in the image; and the steps along slow scan and fast scan for one pixel up,
 and for one pixel along the row. Each step is -1, 0 or 1.
 
-Two ways into an image. `assemble_rows` stores tiles where they belong. `assemble_in_bands` puts
+Two ways into an image. `work_in_place` stores tiles where they belong. `work_in_bands` puts
 whole bands of rows together in a scratch array that stays in the cache, and streams them out: every
 line of the image is written once, whole, and never read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,8 @@ _ZERO = np.int64(0)
 #: one; and where they become rows.
 AHEAD = 16
 LINES_AHEAD = 8
+#: Positions among the arguments of all loops.
+ADDRESSES, IMAGE = 1, 5
 NDArray = npt.NDArray[Any]
 Tiles = npt.NDArray[np.int64]
 
@@ -55,6 +57,41 @@ class Modules(NamedTuple):
     like: NDArray
     addresses: npt.NDArray[np.int64]
     steps: tuple[int, int, int]
+
+
+class Work(NamedTuple):
+    """A compiled loop and what it is called with.
+
+    Attributes
+    ----------
+    loop : callable
+        Takes the arguments, and where the scratch lies if it needs any.
+    arguments : tuple
+        Among them, by position, the addresses of modules (`ADDRESSES`) and of the image (`IMAGE`).
+    scratch : int
+        Bytes of scratch.
+    kept : ndarray
+        What is referred to by its address.
+    """
+
+    loop: Callable[..., None]
+    arguments: tuple[Any, ...]
+    scratch: int
+    kept: NDArray
+
+    def run(self, room: NDArray | None = None) -> None:
+        """Do it; ``room`` (uint8, contiguous) is the scratch."""
+        if room is None:
+            self.loop(*self.arguments)
+        else:
+            self.loop(*self.arguments, address(room))
+
+    def moved(self, data: int, image: int) -> Work:
+        """Return the same for data and an image that lie so many bytes further on."""
+        arguments = list(self.arguments)
+        arguments[ADDRESSES] = arguments[ADDRESSES] + data
+        arguments[IMAGE] += image
+        return Work(self.loop, tuple(arguments), self.scratch, self.kept)
 
 
 Parts = Sequence[tuple[NDArray, tuple[int, ...]]]
@@ -324,17 +361,17 @@ def _assemble_in_bands(  # type: ignore[no-untyped-def]
     fence()
 
 
-def assemble_rows(
+def work_in_place(
     modules: Modules,
     tiles: Tiles,
     image: NDArray,
     gaps: npt.NDArray[np.int64],
-    fill: Any,
+    blank: NDArray,
     frames: tuple[int, int],
     rows: tuple[int, int],
     together: int = 1,
-) -> None:
-    """Copy tiles into some rows of their images, and fill the gaps.
+) -> Work:
+    """Copying tiles into some rows of their images, and filling the gaps.
 
     Parameters
     ----------
@@ -348,20 +385,20 @@ def assemble_rows(
         its dtype.
     gaps : ndarray of int64, shape (n, 4)
         Boxes that no tile covers, as rows and columns.
-    fill : scalar of the dtype of the image
-        Value of the gaps.
+    blank : ndarray of the dtype of the image, shape (x,)
+        The value of gaps, again and again.
     frames, rows : (int, int)
         Which frames and image rows these are, the last ones excluded.
     together : int
         More than 1 where the numbers of the frames lie side by side in memory.
     """
-    blank = np.full(image.shape[-1], fill, image.dtype)
     source = (modules.like, modules.addresses, modules.steps, tiles)
-    target = (np.empty(0, image.dtype), address(image), image.strides)
-    _assemble_rows(*source, *target, gaps, address(blank), frames, rows, together)
+    target = (blank[:0], address(image), image.strides)
+    rest = (gaps, address(blank), frames, rows, together)
+    return Work(_assemble_rows, (*source, *target, *rest), 0, blank)
 
 
-def assemble_in_bands(
+def work_in_bands(
     modules: Modules,
     tiles: Tiles,
     image: NDArray,
@@ -369,31 +406,28 @@ def assemble_in_bands(
     blank: NDArray,
     frames: tuple[int, int],
     bands: npt.NDArray[np.int64],
-    room: NDArray,
     together: int = 1,
-) -> None:
-    """Copy tiles into their images, whole bands of rows at a time, and fill the gaps.
+) -> Work:
+    """Copying tiles into their images, whole bands of rows at a time, and filling the gaps.
 
     Parameters
     ----------
-    modules, tiles, gaps, frames
-        As in `assemble_rows`.
-    blank : ndarray of the dtype of the image, shape (x,)
-        The value of gaps, again and again.
+    modules, tiles, gaps, blank, frames
+        As in `work_in_place`.
     image : ndarray, shape (frames, y, x)
         The output, all of it; its rows follow each other without a space.
     bands : ndarray of int64
         First row of each band, and the row after the last.
-    room : ndarray of the dtype of the image, shape (together, rows, x)
-        Scratch, contiguous, with as many rows as the largest band.
     together : int
         Frames in one scratch array: more than 1 where their numbers lie side by side in memory.
     """
-    width = image.shape[-1]
+    width, size = image.shape[-1], image.itemsize
     source = (modules.like, modules.addresses, modules.steps, tiles)
-    target = (np.empty(0, image.dtype), address(image), (image.strides[0], width))
-    rest = (gaps, address(blank), bands, frames, together, address(room))
-    _assemble_in_bands(*source, *target, *rest)
+    target = (blank[:0], address(image), (image.strides[0], width))
+    rest = (gaps, address(blank), bands, frames, together)
+    height = int((bands[1:] - bands[:-1]).max())
+    room = together * height * width * size
+    return Work(_assemble_in_bands, (*source, *target, *rest), room, blank)
 
 
 def address(array: NDArray) -> int:
@@ -430,7 +464,7 @@ def assemble_with_numpy(
     rows: tuple[int, int],
     together: int = 1,
 ) -> None:
-    """Do what `assemble_rows` does, for dtypes that it does not have."""
+    """Copy as `work_in_place` does, for dtypes that it does not have."""
     low, high = rows
     for top, bottom, left, right in gaps:
         if top < high and bottom > low:
@@ -446,5 +480,3 @@ def assemble_with_numpy(
 
 #: Whether the compiled loops are there; else numpy copies.
 COMPILED = not config.DISABLE_JIT
-if not COMPILED:
-    assemble_rows = assemble_with_numpy

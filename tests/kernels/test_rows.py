@@ -5,7 +5,7 @@ import pytest
 
 import geomlib
 from geomlib import Detector, Geometry
-from geomlib.assembly.copiers import make_copier
+from geomlib.assembly.copiers import make_copier, run
 from geomlib.assembly.plan import make_plan, strips
 from geomlib.kernels import rows, snap
 
@@ -41,11 +41,10 @@ def test_rows_are_those_of_numpy(seed, dtypes):
     snap.assemble_with_numpy(modules, plan.tiles, expected, plan.gaps, fill, (0, 3), (0, top))
     image = np.zeros_like(expected)
     blank = np.full(image.shape[-1], fill)
-    room = np.empty(rows.scratch_bytes(blank.nbytes), np.uint8)
     for frames in ((0, 1), (1, 3)):
         for part in ((0, 13), (13, top - 5), (top - 5, top)):
-            work = (*strips(plan), blank, frames, part, room)
-            rows.assemble_in_rows(modules, plan.tiles, image, *work)
+            how = (*strips(plan), blank, frames, part)
+            run(rows.work_in_rows(modules, plan.tiles, image, *how))
     np.testing.assert_array_equal(image, expected)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from geomlib import Detector, Geometry
+from geomlib.assembly.copiers import run
 from geomlib.assembly.plan import make_plan
 from geomlib.kernels import compile as compiling
 from geomlib.kernels import snap
@@ -59,20 +60,20 @@ def test_every_way_gives_the_same(seed, dtypes, layout):
     together = 2 if data.strides[0] == data.itemsize else 1
     expected = np.zeros(shape, dtype=wanted)
     snap.assemble_with_numpy(modules, plan.tiles, expected, plan.gaps, fill, (0, 2), (0, top))
+    blank = np.full(shape[-1], fill)
     rows, across = np.zeros(shape, dtype=wanted), np.zeros(shape, dtype=wanted, order="F")
     for a, b in ((0, 13), (13, top - 5), (top - 5, top)):
-        work = (plan.gaps, fill, (0, 2), (a, b))
-        snap.assemble_rows(modules, plan.tiles, rows[:, a:b], *work, together)
-        snap.assemble_rows(modules, plan.tiles, across[:, a:b], *work)
+        how = (plan.gaps, blank, (0, 2), (a, b))
+        snap.work_in_place(modules, plan.tiles, rows[:, a:b], *how, together).run()
+        snap.work_in_place(modules, plan.tiles, across[:, a:b], *how).run()
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(across, expected)
     bands = np.zeros(shape, dtype=wanted)
     for cut in ([0, 13, 20], [20, top - 5, top]):
-        room = np.empty((together, np.diff(cut).max(), shape[-1]), dtype=wanted)
-        blank, limits = np.full(shape[-1], fill), np.array(cut)
+        limits = np.array(cut)
         limits.flags.writeable = False  # as those of the library: else compiled once more
-        work = (plan.gaps, blank, (0, 2), limits, room)
-        snap.assemble_in_bands(modules, plan.tiles, bands, *work, together)
+        how = (plan.gaps, blank, (0, 2), limits, together)
+        run(snap.work_in_bands(modules, plan.tiles, bands, *how))
     np.testing.assert_array_equal(bands, expected)
 
 
