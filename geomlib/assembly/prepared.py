@@ -7,7 +7,7 @@ same again and again: the same geometry and options, arrays of the same layout s
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,8 @@ class Prepared:
         Of the images.
     work : list of Work
         For data and images that begin at address 0, one after the other.
+    run : callable
+        Does some work.
     """
 
     geometry: Geometry
@@ -55,15 +57,14 @@ class Prepared:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     work: list[Work]
+    run: Callable[[Work], None]
 
     def assemble(self, data: NDArray, out: NDArray | None) -> AssembledImage:
         """Do what `assemble_data` does."""
-        from geomlib.assembly.copiers import run
-
         image = image_room(self.shape, self.dtype) if out is None else out
         start, target = (array.__array_interface__["data"][0] for array in (data, image))
         for work in self.work:
-            run(work.moved(start, target))
+            self.run(work.moved(start, target))
         grid = self.plan.grid
         return AssembledImage(image, np.array(grid.centre), grid.pixel_size, self.geometry)
 
@@ -141,7 +142,7 @@ def remember(
 ) -> None:
     """Keep what one thread needs to know for the next call of this kind, if it is a plain one."""
     # The kernels, and with them the compiler, load with the first image.
-    from geomlib.assembly.copiers import TileCopier, make_copier
+    from geomlib.assembly.copiers import TileCopier, make_copier, run
     from geomlib.assembly.run import Job
 
     ((part, numbers), *more) = stack.parts
@@ -159,7 +160,7 @@ def remember(
     in_bands = whole.func == copier.copy_in_bands
     away = [-array.__array_interface__["data"][0] for array in (data, image)]
     work = [copier.work(target, *cut, in_bands).moved(*away) for cut in cuts]
-    _known[kind] = Prepared(geometry, plan, image.shape, image.dtype, work)
+    _known[kind] = Prepared(geometry, plan, image.shape, image.dtype, work, run)
     while len(_known) > MOST:
         with suppress(KeyError):
             _known.popitem(last=False)
