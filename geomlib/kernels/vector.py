@@ -136,35 +136,48 @@ def copy_row(  # type: ignore[no-untyped-def]
 
     def generate(context, builder, _, arguments):  # type: ignore[no-untyped-def]
         start, end, count, direction = arguments[2:]
-        in_step, out_step = _I64(_size(given)), _I64(_size(wanted))
+        in_step, out_step, lanes = _I64(_size(given)), _I64(_size(wanted)), _I64(ROW_LANES)
+
+        def block(i: Any, reverse: bool) -> None:
+            if reverse:
+                # The last numbers of the run lie lowest in memory.
+                last = builder.add(i, _I64(ROW_LANES - 1))
+                address = builder.sub(start, builder.mul(last, in_step))
+            else:
+                address = builder.add(start, builder.mul(i, in_step))
+            row = load(builder, address, context, given, ROW_LANES)
+            if reverse:
+                row = _shuffle(builder, row, row, list(range(ROW_LANES))[::-1])
+            row = convert(builder, row, context, given, wanted, ROW_LANES)
+            store(builder, row, builder.add(end, builder.mul(i, out_step)), wanted)
 
         def blocks(reverse: bool) -> None:
-            with cgutils.for_range_slice(builder, _I64(0), whole, _I64(ROW_LANES)) as (i, _):
+            # The first and the last one lie anywhere, and over their neighbours; all others begin
+            # where vectors do: a store that reaches over a line, or a page, takes longer.
+            away = builder.and_(builder.neg(end), _I64(min(LINE, ROW_LANES * _size(wanted)) - 1))
+            lead = builder.udiv(away, out_step)
+            lead = builder.select(builder.icmp_signed("==", lead, _I64(0)), lanes, lead)
+            final = builder.sub(count, lanes)
+            whole = builder.and_(builder.sub(count, lead), _I64(-ROW_LANES))
+            block(final if reverse else _I64(0), reverse)
+            with cgutils.for_range_slice(builder, _I64(0), whole, lanes) as (i, _):
                 if reverse:
-                    # The last numbers of the run lie lowest in memory.
-                    i = builder.sub(builder.sub(whole, _I64(ROW_LANES)), i)
-                    last = builder.add(i, _I64(ROW_LANES - 1))
-                    address = builder.sub(start, builder.mul(last, in_step))
-                else:
-                    address = builder.add(start, builder.mul(i, in_step))
-                row = load(builder, address, context, given, ROW_LANES)
-                if reverse:
-                    row = _shuffle(builder, row, row, list(range(ROW_LANES))[::-1])
-                row = convert(builder, row, context, given, wanted, ROW_LANES)
-                store(builder, row, builder.add(end, builder.mul(i, out_step)), wanted)
+                    i = builder.sub(builder.sub(whole, lanes), i)
+                block(builder.add(lead, i), reverse)
+            block(_I64(0) if reverse else final, reverse)
 
-        whole = builder.and_(count, _I64(-ROW_LANES))
         forwards = builder.icmp_signed("==", direction, _I64(1))
-        with builder.if_else(forwards) as (then, otherwise):
-            with then:
-                blocks(reverse=False)
-            with otherwise:
-                blocks(reverse=True)
-        with cgutils.for_range_slice(builder, whole, count, _I64(1)) as (i, _):
-            address = builder.add(start, builder.mul(builder.mul(i, direction), in_step))
-            number = load(builder, address, context, given, 1)
-            number = convert(builder, number, context, given, wanted, 1)
-            store(builder, number, builder.add(end, builder.mul(i, out_step)), wanted)
+        with builder.if_else(builder.icmp_signed(">=", count, lanes)) as (many, few):
+            with many, builder.if_else(forwards) as (then, otherwise):
+                with then:
+                    blocks(reverse=False)
+                with otherwise:
+                    blocks(reverse=True)
+            with few, cgutils.for_range_slice(builder, _I64(0), count, _I64(1)) as (i, _):
+                step = builder.mul(builder.mul(i, direction), in_step)
+                number = load(builder, builder.add(start, step), context, given, 1)
+                number = convert(builder, number, context, given, wanted, 1)
+                store(builder, number, builder.add(end, builder.mul(i, out_step)), wanted)
         return context.get_dummy_value()
 
     return signature, generate
