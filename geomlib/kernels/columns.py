@@ -37,6 +37,7 @@ from geomlib.kernels.snap import (
     SS_ALONG,
     SS_UP,
     TOP,
+    _ZERO,
     Modules,
     Work,
     _copy_box,
@@ -101,8 +102,9 @@ def _lines(piece, modules, frame, steps, rows, size):  # type: ignore[no-untyped
     lowest = source + min(up, 0) * (last - first - 1) + min(along, 0) * (width - 1)
     run = (last - first) * size
     if abs(along) == run:
-        run, width = run * width, 1
-    return lowest, abs(along), (run + LINE - 1) // LINE, width
+        return lowest, _ZERO, (run * width + LINE - 1) // LINE, _ZERO + 1
+    # A run that begins inside a line ends in one more.
+    return lowest, abs(along), (run + 2 * LINE - 2) // LINE, width
 
 
 @kernel

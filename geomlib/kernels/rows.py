@@ -39,9 +39,11 @@ NDArray = npt.NDArray[Any]
 #: Rows of a tile that are asked for ahead of time: the processor does so by itself only upwards in
 #: memory, and not where a row ends.
 ROWS_AHEAD = 4
-#: Columns of a piece of a row: where it lies, bytes to its next row, where it goes, numbers, and
-#: the direction to read in.
-_FROM, _UP, _TO, _WIDTH, _DIRECTION = range(5)
+#: Rows of a tile that lie further apart than so many times their length have no neighbours.
+_SPARSE = 4
+#: Columns of a piece of a row: where it lies, bytes to its next row, where it goes, numbers, the
+#: direction to read in, and bytes to ask for ahead of time.
+_FROM, _UP, _TO, _WIDTH, _DIRECTION, _BYTES = range(6)
 
 
 @kernel
@@ -60,6 +62,9 @@ def _place_pieces(  # type: ignore[no-untyped-def]
         pieces[k, _WIDTH] = tile[RIGHT] - tile[LEFT]
         along = tile[SS_ALONG] * ss_in + tile[FS_ALONG] * fs_in
         pieces[k, _DIRECTION] = 1 if along > 0 else -1
+        count = abs(along) * pieces[k, _WIDTH]
+        # The line in which a row ends, unless its neighbour begins there.
+        pieces[k, _BYTES] = count + (LINE - 1 if abs(up) > _SPARSE * count else 0)
 
 
 @kernel
@@ -73,7 +78,7 @@ def _assemble_in_rows(  # type: ignore[no-untyped-def]
     # Two rows, used in turn, and what is carried from one to the next.
     apart = (row + BEYOND + LINE - 1) & -LINE
     carry = scratch + 2 * apart
-    pieces = np.empty((len(tiles), 5), np.int64)
+    pieces = np.empty((len(tiles), 6), np.int64)
     for frame in range(frames[0], frames[1]):
         target = image + frame * frame_out + rows[0] * row
         begun, here = False, scratch
@@ -91,7 +96,7 @@ def _assemble_in_rows(  # type: ignore[no-untyped-def]
                     source, up, n = pieces[k, _FROM], pieces[k, _UP], pieces[k, _WIDTH]
                     direction = pieces[k, _DIRECTION]
                     lowest = source + min(direction, 0) * (n - 1) * size + ROWS_AHEAD * up
-                    for there in range(0, n * size, LINE):
+                    for there in range(0, pieces[k, _BYTES], LINE):
                         prefetch(lowest + there)
                     copy_row(given, wanted, source, here + pieces[k, _TO], n, direction)
                     pieces[k, _FROM] = source + up
