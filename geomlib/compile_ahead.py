@@ -36,8 +36,8 @@ USUAL = ("float32", "uint16", "int16", "float64")
 MASKS = ("bool", "uint32")
 #: Modules with compiled loops.
 KERNELS = (
-    "bands", "integrate", "lookup", "polygons", "reduce", "rings", "rows", "sectors", "snap",
-    "weights",
+    "bands", "columns", "integrate", "lookup", "polygons", "reduce", "rings", "rows", "sectors",
+    "snap", "streams", "weights",
 )  # fmt: skip
 #: Mean and sum share a loop, and so do maximum and minimum.
 REDUCTIONS: tuple[How, ...] = ("mean", "std", "max")
@@ -150,8 +150,9 @@ def _real(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def _small_geometry() -> Geometry:
     # No axis of length 1: numpy calls such arrays contiguous that larger ones are not.
-    corners = [(0, 0), (3e-3, 0), (0, 2e-3), (3e-3, 2e-3)]
-    return generic(corners, (10, 24), 1e-4, tiles_per_module=2, name="for compiling")
+    # Rows and columns of tiles are longer than a line of memory, whatever the dtype.
+    corners = [(0, 0), (2e-2, 0), (0, 2e-2), (2e-2, 2e-2)]
+    return generic(corners, (70, 160), 1e-4, tiles_per_module=2, name="for compiling")
 
 
 def _frames(geometry: Geometry, dtype: npt.DTypeLike) -> NDArray:
@@ -181,7 +182,9 @@ def _assemble(geometry: Geometry, dtypes: Sequence[np.dtype[Any]]) -> Iterator[S
 def _copies(geometry: Geometry, given: npt.DTypeLike, wanted: npt.DTypeLike) -> Iterator[Step]:
     frames = _frames(geometry, given)
     yield partial(assemble_data, frames, geometry, dtype=wanted, threads=1)
-    yield partial(_assemble_as_if_large, geometry, frames, np.dtype(wanted))
+    # Into large images, row by row or, as an AGIPD, tile by tile.
+    for placed in (geometry, geometry.rotate((0, 0, 90))):
+        yield partial(_assemble_as_if_large, placed, frames, np.dtype(wanted))
     # The way into large images, whatever the order of their data.
     stream = _in_stream_order(frames)
     yield partial(assemble_data, stream, geometry, axes="stream", dtype=wanted, threads=1)

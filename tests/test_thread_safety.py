@@ -20,6 +20,7 @@ from tests.assembly.oracle import stack_of
 GEOMETRY = geomlib.example_geometry("LPD-Mini")
 PLACED = GEOMETRY.replace(distance=0.2, photon_energy=9000.0)
 TURNED = GEOMETRY.rotate((0, 0, 27))
+UPRIGHT = GEOMETRY.rotate((0, 0, 90))
 PATTERN = np.random.default_rng(0).random(GEOMETRY.data_shape)
 TREATED = {"dark": 3.5, "gain": 1 + PATTERN, "mask": PATTERN < 0.1, "dtype": "f4"}
 FRESH = iter(range(10**9))
@@ -88,6 +89,7 @@ def integrated(**options):
 CALLS = {
     "snap": lambda d, n: assemble_data(d, GEOMETRY, threads=n).data,
     "snap, converted": lambda d, n: assemble_data(d, GEOMETRY, dtype="f4", threads=n).data,
+    "snap, columns": lambda d, n: assemble_data(d, UPRIGHT, dtype="f4", threads=n).data,
     "snap, out of line": out_of_line,
     "stream": stream,
     "dict": lambda d, n: (

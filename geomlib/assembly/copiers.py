@@ -176,8 +176,8 @@ class TileCopier(_Copier):
             how = (*strips(plan), self.blank, frames, own)
             return rows.work_in_rows(self.modules, plan.tiles, seen, *how)
         if self.in_columns and seen.flags.aligned:
-            how = (seen, self.blank, frames, own)
-            return columns.work_in_columns(self.modules, *chains(plan), *how)
+            tables = (*chains(plan), seen, self.blank)
+            return columns.work_in_columns(self.modules, *tables, frames, own)
         count = min(self.together, frames[1] - frames[0])
         what = (self.modules, plan.tiles, seen, plan.gaps, self.blank)
         return snap.work_in_bands(*what, frames, bands, count)

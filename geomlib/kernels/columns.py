@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from geomlib.kernels.compile import kernel
 from geomlib.kernels.snap import (
+    _ZERO,
     BOTTOM,
     FS,
     FS_ALONG,
@@ -37,7 +38,6 @@ from geomlib.kernels.snap import (
     SS_ALONG,
     SS_UP,
     TOP,
-    _ZERO,
     Modules,
     Work,
     _copy_box,
@@ -230,7 +230,7 @@ def _join(at, tail, start, head, blank):  # type: ignore[no-untyped-def]
 @kernel
 def _join_last(at, tail, end, blank):  # type: ignore[no-untyped-def]
     """Write from where the last row of a chain ends to the end of the last row of the image."""
-    line, inside = at & -LINE, at & (LINE - 1)
+    line, _inside = at & -LINE, at & (LINE - 1)
     last = end & -LINE
     if line == last:
         if tail != 0:
@@ -307,7 +307,7 @@ def work_in_columns(
     frames: tuple[int, int],
     rows: tuple[int, int],
 ) -> Work:
-    """Copying tiles into some rows of their images, tile by tile, and filling the gaps.
+    """Prepare to copy tiles into their images, tile by tile, and to fill the gaps.
 
     Parameters
     ----------

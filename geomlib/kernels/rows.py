@@ -122,7 +122,7 @@ def work_in_rows(
     frames: tuple[int, int],
     rows: tuple[int, int],
 ) -> Work:
-    """Copying tiles into some rows of their images, a row at a time, and filling the gaps.
+    """Prepare to copy tiles into their images, a row at a time, and to fill the gaps.
 
     Parameters
     ----------

@@ -371,7 +371,7 @@ def work_in_place(
     rows: tuple[int, int],
     together: int = 1,
 ) -> Work:
-    """Copying tiles into some rows of their images, and filling the gaps.
+    """Prepare to copy tiles into some rows of their images, and to fill the gaps.
 
     Parameters
     ----------
@@ -408,7 +408,7 @@ def work_in_bands(
     bands: npt.NDArray[np.int64],
     together: int = 1,
 ) -> Work:
-    """Copying tiles into their images, whole bands of rows at a time, and filling the gaps.
+    """Prepare to copy tiles into their images in whole bands of rows, and to fill the gaps.
 
     Parameters
     ----------

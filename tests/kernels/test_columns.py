@@ -87,7 +87,8 @@ def test_images_begin_anywhere_in_a_line_of_memory(offset):
     blank = np.full(n_x, np.nan, "f4")
     run(columns.work_in_columns(modules, *chains(plan), image, blank, (0, 2), (0, n_y)))
     np.testing.assert_array_equal(image, expected)
-    assert (raw[:start] == 7).all() and (raw[start + image.nbytes :] == 7).all()
+    assert (raw[:start] == 7).all()
+    assert (raw[start + image.nbytes :] == 7).all()
 
 
 def test_rows_without_tiles_are_filled():
@@ -125,7 +126,7 @@ def test_a_module_of_an_agipd_is_one_chain():
 
 
 def test_wide_tiles_come_in_pieces():
-    geometry, plan = standing_plan(3, 16)
+    _geometry, plan = standing_plan(3, 16)
     pieces, table, _, _ = chains(plan)
     width = pieces[:, snap.RIGHT] - pieces[:, snap.LEFT]
     assert width.max() == columns.MOST_COLUMNS

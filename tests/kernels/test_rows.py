@@ -9,6 +9,8 @@ from geomlib.assembly.copiers import make_copier, run
 from geomlib.assembly.plan import make_plan, strips
 from geomlib.kernels import rows, snap
 
+#: Short runs, and runs of several vectors.
+WIDTH = 120
 pytestmark = pytest.mark.skipif(not snap.COMPILED, reason="the compiler is switched off")
 
 
@@ -18,12 +20,12 @@ def upright_plan(seed):
     bounds, corners, ss, fs = [], [], [], []
     for module, (a, b) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
         for start in (0, 23):
-            size_ss, size_fs = rng.integers(1, 23), rng.integers(1, 40)
+            size_ss, size_fs = rng.integers(1, 23), rng.integers(1, WIDTH)
             bounds.append((module, start, start + size_ss, 0, size_fs))
             corners.append((*rng.integers(0, 50, 2), 0))
             ss.append((0, a, 0))
             fs.append((b, 0, 0))
-    detector = Detector("odd", (4, 46, 40), np.array(bounds), (1.0, 1.0))
+    detector = Detector("odd", (4, 46, WIDTH), np.array(bounds), (1.0, 1.0))
     geometry = Geometry(detector, *(np.array(v, dtype=float) for v in (corners, ss, fs)))
     return make_plan(geometry, "snap", False)
 
@@ -33,19 +35,25 @@ def upright_plan(seed):
 def test_rows_are_those_of_numpy(seed, dtypes):
     given, wanted = dtypes.split()
     plan = upright_plan(seed)
-    data = np.random.default_rng(seed).integers(0, 100, (3, 4, 46, 40)).astype(given)
+    data = np.random.default_rng(seed).integers(0, 100, (3, 4, 46, WIDTH)).astype(given)
     modules = snap.modules_of([(data, (0, 1, 2, 3))])
     top = plan.grid.shape[0]
     fill = np.dtype(wanted).type(77)
     expected = np.zeros((3, *plan.grid.shape), wanted)
     snap.assemble_with_numpy(modules, plan.tiles, expected, plan.gaps, fill, (0, 3), (0, top))
-    image = np.zeros_like(expected)
-    blank = np.full(image.shape[-1], fill)
+    # Frames that begin anywhere in a line of memory, and something before and behind.
+    n_y, n_x = expected.shape[1:]
+    raw = np.full((3, n_y * n_x + 40), 55, wanted)
+    image = raw[:, seed + 1 : seed + 1 + n_y * n_x].reshape(3, n_y, n_x)
+    assert np.shares_memory(image, raw)
+    blank = np.full(n_x, fill)
     for frames in ((0, 1), (1, 3)):
         for part in ((0, 13), (13, top - 5), (top - 5, top)):
             how = (*strips(plan), blank, frames, part)
             run(rows.work_in_rows(modules, plan.tiles, image, *how))
     np.testing.assert_array_equal(image, expected)
+    assert (raw[:, : seed + 1] == 55).all()
+    assert (raw[:, seed + 1 + n_y * n_x :] == 55).all()
 
 
 def test_every_row_is_in_one_strip_with_the_tiles_that_lie_in_it():
