@@ -8,7 +8,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 SOURCES := geomlib tests benchmarks geometries docs
 BENCHMARKS := assemble stream fused reduce split integrate scaling first_use memory read_crystfel compat runs
 
-.PHONY: demo test test-slow test-clients test-compat test-notebooks test-nojit check lint types format bench bench-full geometries pictures clean
+.PHONY: demo test test-slow test-clients test-compat test-notebooks test-nojit check lint types format bench bench-full bench-docs geometries pictures clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -64,9 +64,16 @@ format: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
-# Some fifteen minutes without compat and runs, which were not timed here; 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
+# Half an hour; 6 GiB of memory, and 13 GB of files for a while in the folder for temporary ones.
 bench-full: $(DEV_STAMP)
-	for name in $(BENCHMARKS); do echo; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	mkdir -p build/benchmarks
+	for name in $(BENCHMARKS); do \
+		$(BIN)/python -m benchmarks.$$name > build/benchmarks/$$name.txt || exit 1; \
+		echo; cat build/benchmarks/$$name.txt; done
+
+# Puts what bench-full printed into the documentation.
+bench-docs: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.document build/benchmarks
 
 geometries: $(RUN_STAMP)
 	$(BIN)/python -m geometries.write

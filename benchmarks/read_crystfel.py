@@ -14,6 +14,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+from benchmarks.tables import Table
 from benchmarks.timing import describe_machine, medians
 from geomlib.formats.crystfel.read import read_crystfel
 
@@ -63,8 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds = 5 if arguments.quick else ROUNDS
     print(describe_machine())
-    print("1 thread each; ratio: geomlib / cfelpyutils")
-    print(f"{'file':<44}{'panels':>7}{'kB':>7}{'geomlib':>11}{'cfelpyutils':>13}{'ratio':>8}")
+    table = Table("Reading a file, ms, 1 thread each; ratio: geomlib / cfelpyutils", "file")
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         files = list(arguments.files)
@@ -80,10 +80,9 @@ def main() -> None:
                 "cfelpyutils": partial(load_crystfel_geometry, str(file)),
             }
             ours, theirs = (1e3 * seconds for seconds in medians(todo, rounds).values())
-            print(
-                f"{file.name[:42]:<44}{panels:>7}{file.stat().st_size / 1e3:>7.0f}"
-                f"{ours:>8.2f} ms{theirs:>10.2f} ms{ours / theirs:>8.2f}"
-            )
+            size = file.stat().st_size / 1e3
+            row = {"panels": panels, "kB": size, "geomlib": ours, "cfelpyutils": theirs}
+            table.add(file.name[:42], row | {"ratio": ours / theirs})
 
 
 if __name__ == "__main__":

@@ -28,5 +28,5 @@ class Table:
             print(f"\n{self.title}\n\n| {self.first} | " + " | ".join(self.header) + " |")
             print("|---" * (1 + len(self.header)) + "|")
         values = (row.get(key, math.nan) for key in self.header)
-        cells = ("–" if math.isnan(v) else f"{v:.3g}" if v >= 100 else f"{v:.2f}" for v in values)
+        cells = ("–" if math.isnan(v) else f"{v:.0f}" if v >= 100 else f"{v:.2f}" for v in values)
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

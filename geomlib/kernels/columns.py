@@ -182,7 +182,7 @@ def _copy_piece(  # type: ignore[no-untyped-def]
             box, there = (count, width - x), here + gap + x * size
             if width > x:
                 to = (pitch, size)
-                _copy_box(given, wanted, source + x * along, there, box, (up, along), to, 0)
+                _copy_box(given, wanted, source + x * along, there, box, (up, along), to, _ZERO)
             if ends_here:
                 for k in range(count):
                     copy_line(blank, here + k * pitch + bytes_wide)
@@ -230,15 +230,14 @@ def _join(at, tail, start, head, blank):  # type: ignore[no-untyped-def]
 @kernel
 def _join_last(at, tail, end, blank):  # type: ignore[no-untyped-def]
     """Write from where the last row of a chain ends to the end of the last row of the image."""
-    line, _inside = at & -LINE, at & (LINE - 1)
-    last = end & -LINE
+    line, last = at & -LINE, end & -LINE
     if line == last:
         if tail != 0:
             copy_bytes(tail, line, end - line)
         else:
             copy_bytes(blank, at, end - at)
         return
-    _join(at, tail, last, 0, blank)
+    _join(at, tail, last, _ZERO, blank)
     copy_bytes(blank, last, end - last)
 
 
@@ -247,7 +246,7 @@ def _join_ends(  # type: ignore[no-untyped-def]
     image, row, size, chains, strips, members, rows, blank, ends
 ):
     """Write what lies between the rows of chains, in the order of memory."""
-    at, tail = image + rows[0] * row, 0
+    at, tail = image + rows[0] * row, _ZERO
     for s in range(len(strips)):
         for y in range(max(strips[s, 0], rows[0]), min(strips[s, 1], rows[1])):
             for m in range(strips[s, 2], strips[s, 3]):
@@ -287,7 +286,7 @@ def _assemble_in_columns(  # type: ignore[no-untyped-def]
                 following = pieces[inside[0]]
                 ahead = _lines(following, modules, frame + 1, steps, rows, given.itemsize)
             else:
-                ahead = (0, 0, 0, 0)
+                ahead = (_ZERO, _ZERO, _ZERO, _ZERO)
             chain = chains[piece[CHAIN]]
             kept = ends + (chain[_BEFORE] + place[3] - chain[_TOP]) * _ENDS
             to = (target, row, blank, kept, scratch, pitch, ahead)

@@ -60,7 +60,7 @@ def test_a_table_in_markdown(capsys):
         "| what | a | b |",
         "|---|---|---|",
         "| one | 1.23 | – |",
-        "| two | 1.23e+03 | 0.10 |",
+        "| two | 1234 | 0.10 |",
     ]
 
 
