@@ -5,8 +5,8 @@ tile are brought into rows of scratch by 8 × 8 vector transposes, and streamed 
 eight are put together. Four things make this twice as fast as whole bands of the image
 (`geomlib.kernels.snap`):
 
-- The scratch stays in the first-level cache, and no row of it crosses the end of a page of memory:
-  a store that does takes as long as dozens.
+- The rows of scratch stay in the first-level cache, and none of them crosses the end of a page of
+  memory: a store that does takes as long as dozens.
 - What is streamed out was stored eight rows before. Lines that were only just stored, in smaller
   parts, can be loaded when they have reached the cache: behind all that was streamed before.
 - Every line of the image is written once, whole. Tiles side by side are a chain: the part of a line
@@ -72,7 +72,11 @@ _ENDS = 2 * LINE
 
 
 def _pitch(size: int) -> int:
-    """Bytes between rows of scratch, but for what keeps them in step with the image."""
+    """Bytes between rows of scratch, but for what keeps them in step with the image.
+
+    A row holds the part of a line before it, a gap, its numbers, and a line of fill values, and
+    loses up to three quarters of a line to `_rows_of_scratch`.
+    """
     return max(_PAGE // LANES, 2 * MOST_COLUMNS * size)
 
 
@@ -80,6 +84,19 @@ def _pitch(size: int) -> int:
 def _slot(pitch):  # type: ignore[no-untyped-def]
     """Bytes of scratch for eight rows of a piece: whole pages."""
     return (LANES * (pitch + LINE) + LINE + _PAGE - 1) & -_PAGE
+
+
+@kernel
+def _rows_of_scratch(row, pitch):  # type: ignore[no-untyped-def]
+    """Return bytes of a slot before its rows, and bytes from one to the next.
+
+    Each begins at the same place inside a line as its row of the image, which has ``row`` bytes.
+    """
+    drift = row & (LINE - 1)
+    if drift <= LINE // 4:
+        return _ZERO, pitch + drift
+    drift -= LINE
+    return (-drift * (LANES - 1) + LINE - 1) & -LINE, pitch + drift
 
 
 @kernel
@@ -122,12 +139,8 @@ def _copy_piece(  # type: ignore[no-untyped-def]
     width = piece[RIGHT] - piece[LEFT]
     gap = (piece[LEFT] - piece[FROM]) * size
     bytes_wide = gap + width * size
-    # Rows of scratch begin where the rows of the image do, inside a line.
-    drift = row & (LINE - 1)
-    if drift > LINE // 2:
-        drift -= LINE
-    slot, room = _slot(pitch), LANES * LINE // 2 if drift < 0 else 0
-    pitch += drift
+    slot = _slot(pitch)
+    room, pitch = _rows_of_scratch(row, pitch)
     bands = (last - first + LANES - 1) // LANES
     blocks = width // LANES
     wanted_line, run_step, lines, runs = ahead
@@ -314,7 +327,8 @@ def work_in_columns(
         As in `geomlib.kernels.snap.work_in_place`; a column of a tile in the image is a run of
         memory.
     pieces, chains, strips, members : ndarray of int64
-        As `geomlib.assembly.chains.chains` returns them.
+        As `geomlib.assembly.chains.chains` returns them. Tiles do not overlap, and each row of
+        one has at least the bytes of a line of memory in the image.
     image : ndarray, shape (frames, y, x)
         The output, all of it; its rows follow each other without a space, and its numbers do not
         reach over the end of a line of memory.

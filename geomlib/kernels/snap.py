@@ -71,7 +71,8 @@ class Work(NamedTuple):
     scratch : int
         Bytes of scratch.
     kept : ndarray
-        What is referred to by its address.
+        The fill values, which are referred to by their address. Data and image are, too: they are
+        the caller's to keep alive.
     """
 
     loop: Callable[..., None]

@@ -163,3 +163,11 @@ def test_what_was_used_last_is_kept_longest():
         assemble_data(frames(11, count + 1), GEOMETRY)
     known = [kind for kind in prepared._known if kind[1][0][0] == 1]
     assert len(known) == 1
+
+
+def test_fill_values_are_told_apart_to_the_last_digit():
+    data = frames(1, dtype="float64")
+    for value in (0.12345678901, 0.12345678902):
+        image = assemble_data(data, GEOMETRY, fill=np.array(value)).data
+        gap = np.isnan(expected(data).data)
+        assert (image[gap] == value).all()

@@ -72,6 +72,24 @@ def test_columns_are_those_of_numpy(seed, dtypes):
     assert (room[:, [0, -1]] == 55).all()
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 8])
+def test_rows_of_scratch_are_apart_and_cross_no_page(size):
+    pitch = columns._pitch(size)
+    longest = (columns.MOST_BETWEEN + columns.MOST_COLUMNS) * size
+    for row in range(64 * size, 64 * size + LINE, size):
+        before, step = columns._rows_of_scratch(row, pitch)
+        for offset in range(0, LINE, size):
+            starts = before + offset + step * np.arange(8)
+            assert (starts % LINE == (offset + row * np.arange(8)) % LINE).all()
+            ends = starts + longest
+            assert (starts // 4096 == (ends - 1) // 4096).all()
+            # Each row writes its lines from the beginning, and a line behind its numbers.
+            lines = starts // LINE * LINE
+            assert lines[0] >= 0
+            assert (ends[:-1] + LINE <= lines[1:]).all()
+            assert ends[-1] + LINE <= columns._slot(pitch)
+
+
 @pytest.mark.parametrize("offset", [0, 4, 20, 60])
 def test_images_begin_anywhere_in_a_line_of_memory(offset):
     geometry, plan = standing_plan(9, LINE // 4)
