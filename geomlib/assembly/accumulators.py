@@ -20,8 +20,8 @@ NDArray = npt.NDArray[Any]
 State = dict[str, NDArray]
 
 
-def check_how(how: object) -> How:
-    """Return a way to reduce.
+def check_how(how: object, name: str = "reduce") -> How:
+    """Return a way to reduce; ``name`` is that of the argument.
 
     Raises
     ------
@@ -30,8 +30,9 @@ def check_how(how: object) -> How:
     """
     names = get_args(How)
     if not isinstance(how, str) or how not in names:
+        none = " or None" if name == "reduce" else ""
         raise GeometryError(
-            f"reduce must be one of {', '.join(names)} or None, not {checks.shown(how)}"
+            f"{name} must be one of {', '.join(names)}{none}, not {checks.shown(how)}"
         )
     return cast("How", how)
 

@@ -51,10 +51,12 @@ def check_geometry(geometry: object, call: str) -> None:
     GeometryError
         The message shows how the function is called.
     """
-    if not isinstance(geometry, Geometry):
-        raise GeometryError(
-            f"geometry must be a Geometry, not {type(geometry).__name__}: the order is {call}"
-        )
+    if isinstance(geometry, Geometry):
+        return
+    found = type(geometry).__name__
+    if isinstance(getattr(geometry, "geometry", None), Geometry):
+        raise GeometryError(f"geometry must be a Geometry, not {found}: pass its .geometry")
+    raise GeometryError(f"geometry must be a Geometry, not {found}: the order is {call}")
 
 
 def as_stack(data: Any, detector: Detector, axes: Axes | None = None) -> Stack:

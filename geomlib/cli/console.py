@@ -68,7 +68,7 @@ def in_the_shell(message: str) -> str:
         message = message.replace(said, meant)
     message = re.sub(r"format='(\w+)'", r"--to \1", message)
     message = re.sub(r"\b[Pp]ass detector=", "give --detector ", message)
-    return re.sub(r"\b([Pp]ass|or) (\w+)=(?=['…\s,]|$)", _as_read_option, message)
+    return re.sub(r"\b([Pp]ass|or) (\w+)=(?=['…\s,]|$)(?!… \(--)", _as_read_option, message)
 
 
 def _as_read_option(found: re.Match[str]) -> str:

@@ -108,7 +108,7 @@ def assemble(
     """
     from geomlib.runs import assemble_run
 
-    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
+    layout = _layout(geometry, ReadingHints(quad_positions, invert, detector), output)
     run = selected(open_data(data, layout, source, stage), trains, pulses, cells)
     options = {"method": method.value, "binning": binning, "fill": fill}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
@@ -169,7 +169,7 @@ def integrate(
     """
     from geomlib.runs import integrate_run
 
-    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
+    layout = _layout(geometry, ReadingHints(quad_positions, invert, detector), output)
     run = selected(open_data(data, layout, source, stage), trains, pulses, cells)
     options: dict[str, Any] = {
         "distance": distance, "energy": energy, "npt_azim": npt_azim, "unit": unit.value,
@@ -217,7 +217,7 @@ def reduce(
     Example: geomlib run reduce proc/r0012 -g agipd.geom --how mean --how std --by pulse -o mean.h5
     """
     hints = ReadingHints(quad_positions, invert, detector)
-    layout = None if geometry is None else read_geometry_file(geometry, hints)
+    layout = None if geometry is None else _layout(geometry, hints, output)
     run = open_data(data, layout or detector_hint(detector), source, stage)
     hows = tuple(item.value for item in how or [How.MEAN])
     _reduce(
@@ -292,8 +292,10 @@ def powder(
     if picture is not None:
         check_folder(picture)
         if picture.suffix.lower() != ".png" or output.suffix.lower() == ".zarr":
-            raise GeometryError(f"--picture {picture}: a .png, of an --output that is .h5")
-    layout = read_geometry_file(geometry, ReadingHints(quad_positions, invert, detector))
+            raise GeometryError(
+                f"--picture {picture} must be a .png file, and --output {output} a .h5 file"
+            )
+    layout = _layout(geometry, ReadingHints(quad_positions, invert, detector), output)
     run = open_data(data, layout, source, stage)
     _reduce(
         context, selected(run, trains, pulses, cells), layout, output, (how.value,),
@@ -326,6 +328,9 @@ def cxi(
     source: Source = None,
     stage: StageOption = None,
     trains: Trains = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace .cxi and .geom files that are there.")
+    ] = False,
     quad_positions: QuadPositions = None,
     invert: Invert = False,
     detector: DetectorName = None,
@@ -341,11 +346,14 @@ def cxi(
     fitting = geom_output or output.with_suffix(".geom")
     if geometry is not None and fitting.exists() and fitting.samefile(geometry):
         raise GeometryError(f"{fitting} is the geometry file given: name another with --geom")
+    for written in (output, fitting) if geometry is not None else (output,):
+        if written.exists() and not overwrite:
+            raise GeometryError(f"{written} is there already: --overwrite replaces it")
     hints = ReadingHints(quad_positions, invert, detector)
     layout = None if geometry is None else read_geometry_file(geometry, hints)
     run = selected(open_data(data, layout or detector_hint(detector), source, stage), trains)
-    write_virtual_cxi(run, output, min_modules=min_modules)
-    _say(f"{output}: {run.n_frames} frames of {run.detector.name}, virtual")
+    n_frames = write_virtual_cxi(run, output, min_modules=min_modules)
+    _say(f"{output}: {n_frames} frames of {run.detector.name}, virtual")
     if layout is not None:
         write_cxi_geometry(layout, output, fitting, adu_per_ev=adu_per_ev)
         _say(f"{fitting}: fits it")
@@ -392,6 +400,13 @@ def _reduce(
         _report(reduce_run(run, layout, output, names, **options, **call))
 
 
+def _layout(geometry: Path, hints: ReadingHints, output: Path) -> Geometry:
+    """Read the geometry, whose file is not to be lost."""
+    if output.exists() and geometry.exists() and output.samefile(geometry):
+        raise GeometryError(f"--output {output} is the geometry file, which would be lost")
+    return read_geometry_file(geometry, hints)
+
+
 @contextmanager
 def _working(context: typer.Context, what: str, run: Run, output: Path) -> Iterator[dict[str, Any]]:
     """Show progress, and say after an interruption how to go on."""
@@ -413,7 +428,8 @@ def _report(outcome: Outcome) -> None:
     )
     again = f", {outcome.n_reused} of {outcome.n_blocks} blocks were there already"
     more = again if outcome.n_reused else ""
-    _say(f"{outcome.path}: {shapes}; of {outcome.n_frames} frames{more}")
+    hits = "" if outcome.n_hits is None else f", {outcome.n_hits} of them hits"
+    _say(f"{outcome.path}: {shapes}; of {outcome.n_frames} frames{hits}{more}")
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

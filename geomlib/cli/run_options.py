@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geomlib.cli.options import read_geometry_file
-from geomlib.errors import GeometryError
+from geomlib.errors import GeometryError, GeometryFileError
 
 if TYPE_CHECKING:
     from geomlib.runs import Run
@@ -121,7 +121,12 @@ def open_data(data: Sequence[Path], detector: Any, source: str | None, stage: St
 
 def detector_hint(detector: str | None) -> Any:
     """Return what the command line says about the detector: its name, or a geometry of it."""
-    if detector is None or not Path(detector).is_file():
+    if detector is None:
+        return None
+    path = Path(detector)
+    if not path.is_file():
+        if path.suffix:
+            raise GeometryFileError("there is no such file", path=path)
         return detector
     return read_geometry_file(Path(detector))
 

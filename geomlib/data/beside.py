@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def open_beside(stack: FrameStack, name: str) -> FrameStack | None:
         return None
     if lacking is not None:
         raise GeometryFileError(
-            f"has no {name!r} beside the data, other files of the run have",
+            f"has no {name!r} beside the data, other files of the run have: leave that file out",
             path=lacking.path,
             key=lacking.dataset,
         )
@@ -125,6 +125,13 @@ def _dtype_beside(segment: Any, name: str) -> np.dtype[Any] | None:
             )
         dtype: np.dtype[Any] = found.dtype.newbyteorder("=")
         return dtype
+
+
+def datasets_of(stack: FrameStack) -> Iterator[tuple[Path, str]]:
+    """Yield the datasets in HDF5 files that hold the frames: file and path, each once."""
+    segments = (segment for part in stack.parts for segment in part.segments)
+    pairs = {(s.path, s.dataset) for s in segments if s.dataset is not None}
+    yield from sorted(pairs)
 
 
 def files_of(stack: FrameStack) -> Iterator[Any]:

@@ -191,6 +191,7 @@ def _combine(paths: Sequence[Path], found: Sequence[_Found], detector: Detector)
     for module, items in sorted(by_module.items()):
         items.sort(key=lambda item: (item.path.name, item.dataset))
         read = [_read_entries(item) for item in items]
+        _check_apart(items, read)
         entries.append(Entries.joined(read))
         held = slice(module, module + items[0].axes.modules)
         pieces.append((held, tuple(Segment(i.path, i.dataset, i.axes) for i in items)))
@@ -213,6 +214,24 @@ def _combine(paths: Sequence[Path], found: Sequence[_Found], detector: Detector)
         matched.pulse,
         matched.cell,
     )
+
+
+def _check_apart(items: Sequence[_Found], entries: Sequence[Entries]) -> None:
+    """Refuse frames that are in two files: they would count twice."""
+    seen: dict[int, int] = {}
+    for k, own in enumerate(entries):
+        trains = np.unique(own.train)
+        for train in trains[trains != 0].tolist():
+            other = seen.setdefault(train, k)
+            if other == k:
+                continue
+            pulses = (e.pulse[e.train == train] for e in (entries[other], own))
+            if np.intersect1d(*pulses).size:
+                raise GeometryFileError(
+                    f"{items[k].source}: train {train} is in {items[other].path} too; its frames "
+                    "would count twice: give the files of one run, each once",
+                    path=items[k].path,
+                )
 
 
 def _module_numbers(found: Sequence[_Found], detector: Detector) -> list[int]:

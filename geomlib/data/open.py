@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -65,7 +65,7 @@ def open_frames(
     given = [checks.path("path", item) for item in items]
     if stage not in (None, "raw", "proc"):
         raise GeometryError(f"stage must be 'raw' or 'proc', not {checks.shown(stage)}")
-    paths = [file for item in given for file in run_files(item, stage)]
+    paths = _each_once(file for item in given for file in run_files(item, stage))
     if len(paths) != 1 or Path(given[0]).is_dir():
         return open_euxfel(_run_files(paths, given), detector, dataset, stage)
     only = paths[0]
@@ -101,6 +101,11 @@ def run_files(path: Path, stage: Stage | None = None) -> list[Path]:
     return corrected or files
 
 
+def _each_once(paths: Iterable[Path]) -> list[Path]:
+    """Leave out files that were there before, by whatever path."""
+    return list({os.path.realpath(path): path for path in reversed(list(paths))}.values())[::-1]
+
+
 def _run_files(paths: Sequence[Path], given: Sequence[StrPath]) -> list[Path]:
     found = []
     for path in paths:
@@ -132,6 +137,8 @@ def file_kind(path: Path) -> str:
         kind = _kind_by_content(path)
     except OSError as error:
         raise system_error(error, path, "read") from error
+    if kind is None and not path.stat().st_size:
+        raise GeometryFileError("is empty: 0 bytes", path=path)
     if kind is None:
         raise GeometryFileError("neither HDF5 (.h5, .cxi, .nxs) nor .npy nor .npz", path=path)
     return kind

@@ -399,6 +399,13 @@ def _read_entries(
             raise GeometryFileError(
                 f"cannot be read: {error}", path=segment.path, key=segment.dataset
             ) from error
+        if block.size != len(run) * int(np.prod(shape)):
+            raise GeometryFileError(
+                f"has frames of shape {block.shape} where {(len(run), *shape)} were when it was "
+                "opened: has it been written anew?",
+                path=segment.path,
+                key=segment.dataset,
+            )
         out[places[where]] = np.reshape(block, (len(run), *shape))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from geomlib.errors import warn
+from geomlib.errors import GeometryFileError, warn
 
 #: Pieces of a virtual dataset that are looked at: 16 modules of a thousand files of a long run, and
 #: many times more.
@@ -36,6 +36,11 @@ def unmapped(dataset: Any, path: Path, shape: tuple[int, int]) -> npt.NDArray[np
     -------
     ndarray of bool, shape (frames, modules), or None
         None if it is no virtual dataset, or nothing is missing.
+
+    Raises
+    ------
+    GeometryFileError
+        If none of the files is there.
     """
     if not dataset.is_virtual or dataset.shape[:2] != shape:
         return None
@@ -45,6 +50,12 @@ def unmapped(dataset: Any, path: Path, shape: tuple[int, int]) -> npt.NDArray[np
         if piece.file_name not in lost:
             low, high = piece.vspace.get_select_bounds()
             gaps[low[0] : high[0] + 1, low[1] : high[1] + 1] = False
+    if lost and len(lost) == n_files:
+        raise GeometryFileError(
+            f"none of the {n_files} files behind this virtual dataset is there: {lost[0]} first",
+            path=path,
+            key=dataset.name,
+        )
     if lost:
         more = f" and {len(lost) - _LISTED} more" if len(lost) > _LISTED else ""
         warn(
@@ -64,7 +75,26 @@ def lost_files(dataset: Any, path: Path) -> tuple[list[str], int]:
     path : Path
         Of its file.
     """
-    pieces = islice(dataset.virtual_sources(), MAX_PIECES)
-    names = dict.fromkeys(piece.file_name for piece in pieces)
+    names = _names(dataset)
     lost = [name for name in names if name != "." and not (path.parent / name).exists()]
     return lost, len(names)
+
+
+def files_behind(dataset: Any, path: Path) -> list[Path]:
+    """Return the files behind a dataset, whether they are there or not; none if it is plain.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Of any kind.
+    path : Path
+        Of its file.
+    """
+    if not dataset.is_virtual:
+        return []
+    return [path.parent / name for name in _names(dataset) if name != "."]
+
+
+def _names(dataset: Any) -> list[str]:
+    pieces = islice(dataset.virtual_sources(), MAX_PIECES)
+    return list(dict.fromkeys(piece.file_name for piece in pieces))

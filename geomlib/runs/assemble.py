@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.assembly.assemble import assemble_data
 from geomlib.assembly.image import AssembledImage
 from geomlib.assembly.inputs import check_geometry
@@ -19,7 +20,7 @@ from geomlib.data.image_files import Origin, write_axes
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 from geomlib.runs.blocks import Block, block_size, cut
-from geomlib.runs.execute import Progress, check_call, execute
+from geomlib.runs.execute import Progress, execute
 from geomlib.runs.job import TREATMENT, Column, Job, Put, Tick, check_treatment_options, static_part
 from geomlib.runs.open import open_run
 from geomlib.runs.outcome import Outcome
@@ -99,14 +100,14 @@ def assemble_run(
         If a file cannot be read or written.
     """
     job = make_assemble_job(run, geometry, masked, compress, block_bytes, options)
-    path = check_call(output, job.run.files, progress, overwrite)
     return execute(
-        replace(job, about=about or {}),
-        path,
+        job,
+        output,
         scheduler=scheduler,
         threads=threads,
         progress=progress,
         overwrite=overwrite,
+        about=about,
     )
 
 
@@ -118,6 +119,11 @@ def as_run(run: Any, geometry: Geometry | None) -> Run:
     GeometryError
         If it does not.
     """
+    if isinstance(run, np.ndarray):
+        raise GeometryError(
+            "run must be a Run, or what open_run takes, not an array: assemble_data, integrate1d "
+            "and reduce_frames take arrays"
+        )
     found = run if isinstance(run, Run) else open_run(run, geometry)
     if geometry is not None and found.detector.data_shape != geometry.data_shape:
         raise GeometryError(
@@ -179,7 +185,7 @@ def make_assemble_job(
         found, geometry, treatment, use, {"image": column}, blocks,
         image_options=image_options, sample=sample,
     )  # fmt: skip
-    pays = job.compression_pays() if compress is None else bool(compress)
+    pays = job.compression_pays() if compress is None else checks.flag("compress", compress)
     return replace(job, columns={"image": column._replace(compress=pays)})
 
 

@@ -42,7 +42,7 @@ def run_on_cluster(
     Raises
     ------
     GeometryError
-        If `scheduler` is neither, blocks are lost again and again, or the workers do not see the
+        If no scheduler answers, blocks are lost again and again, or the workers do not see the
         folder of the output.
     """
     left = list(todo)
@@ -108,22 +108,34 @@ def _work(shared: tuple[Job, Output, int], block: Any) -> int:
     return job.n_frames(block)
 
 
-@contextmanager
-def _client(scheduler: Any) -> Iterator[Any]:
+def check_scheduler(scheduler: Any) -> None:
+    """Refuse what is no scheduler.
+
+    Raises
+    ------
+    GeometryError
+        If it is neither a client nor an address, or the package distributed is not installed.
+    """
     try:
         from distributed import Client
     except ImportError:
         raise GeometryError(
             "scheduler=… needs the package distributed: pip install 'geomlib[cluster]'"
         ) from None
-    if isinstance(scheduler, Client):
-        yield scheduler
-        return
-    if not isinstance(scheduler, str):
+    if not isinstance(scheduler, Client | str):
         raise GeometryError(
             "scheduler must be a dask Client, or the address of a scheduler such as "
             f"'tcp://host:8786', not {type(scheduler).__name__}"
         )
+
+
+@contextmanager
+def _client(scheduler: Any) -> Iterator[Any]:
+    from distributed import Client
+
+    if isinstance(scheduler, Client):
+        yield scheduler
+        return
     try:
         client = Client(scheduler, set_as_default=False)
     except (OSError, ValueError) as error:

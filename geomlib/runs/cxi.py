@@ -38,7 +38,7 @@ _CLASSES = {
 }
 
 
-def write_virtual_cxi(run: Run, path: str | os.PathLike[str], *, min_modules: int = 1) -> None:
+def write_virtual_cxi(run: Run, path: str | os.PathLike[str], *, min_modules: int = 1) -> int:
     """Write a virtual CXI file of a run: a view of its files, as CrystFEL and Cheetah read it.
 
     Parameters
@@ -49,6 +49,11 @@ def write_virtual_cxi(run: Run, path: str | os.PathLike[str], *, min_modules: in
         The file; an older one is replaced.
     min_modules : int
         Leave out trains of which fewer modules have data.
+
+    Returns
+    -------
+    int
+        Frames in the file.
 
     Raises
     ------
@@ -69,6 +74,8 @@ def write_virtual_cxi(run: Run, path: str | os.PathLike[str], *, min_modules: in
         except Exception as problem:
             # It raises bare exceptions for pulses that do not match between modules.
             raise GeometryFileError(f"EXtra-data: {problem}", path=run.path) from problem
+    with open_hdf5(path) as file:
+        return int(file[DATA].shape[0])
 
 
 def _extra_data(run: Run, min_modules: int) -> Any:
@@ -85,8 +92,8 @@ def _extra_data(run: Run, min_modules: int) -> Any:
     trains = run.train_ids
     if name is None or trains is None or "/" in run.detector_name:
         raise GeometryError(
-            f"{run!r}: EXtra-data makes virtual CXI files of runs of European XFEL with AGIPD, LPD,"
-            " DSSC or JUNGFRAU"
+            f"{run.path}: EXtra-data makes virtual CXI files of runs of European XFEL with AGIPD, "
+            "LPD, DSSC or JUNGFRAU"
         )
     folders = {file.parent for file in run.files}
     files = DataCollection.from_paths(

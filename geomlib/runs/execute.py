@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from geomlib import checks
-from geomlib.errors import GeometryError
-from geomlib.runs.job import Job, Tick, fingerprint, identity
+from geomlib.errors import GeometryError, warn
+from geomlib.runs.job import SCORES, Job, Tick, identity
 from geomlib.runs.outcome import Outcome
-from geomlib.runs.output import Output, make_output
+from geomlib.runs.output import PROCESS_NAMES, Output, make_output
+from geomlib.runs.parts import difference
+from geomlib.runs.placed import check_room
 from geomlib.threads import check_threads
 
 Progress = Callable[[int], object]
 
 
-def check_call(
-    output: Any, run_files: tuple[Path, ...], progress: object, overwrite: object
-) -> Path:
-    """Check what all whole-run calls have in common, before any work; returns the output's path.
-
-    Raises
-    ------
-    GeometryError
-        If an argument does not fit, or the output is one of the files of the run.
-    """
-    path = checks.path("output", output)
-    make_output(path)
-    if progress is not None and not callable(progress):
-        raise GeometryError(f"progress must be callable, not {checks.shown(progress)}")
-    checks.flag("overwrite", overwrite)
-    if path.exists() and any(path.samefile(file) for file in run_files if file.exists()):
-        raise GeometryError(f"output {path} is one of the files of the run, which would be lost")
-    return path
-
-
 def execute(
     job: Job,
-    path: Path,
+    output: Any,
     *,
     scheduler: Any = None,
     threads: int | None = None,
     progress: Progress | None = None,
     overwrite: bool = False,
+    about: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Carry a job out.
 
@@ -51,8 +37,8 @@ def execute(
     ----------
     job : Job
         What is to be done.
-    path : Path
-        The output.
+    output : str or path-like
+        What to write.
     scheduler : dask Client, str or None
         Where: in this process, or on the workers of a scheduler.
     threads : int, optional
@@ -61,6 +47,8 @@ def execute(
         Called with the number of frames that were just done, or were done before.
     overwrite : bool
         Replace an output, or parts, of another job.
+    about : mapping of str to str, optional
+        Texts for the output.
 
     Returns
     -------
@@ -69,38 +57,103 @@ def execute(
     Raises
     ------
     GeometryError
-        If there is an output of another job already.
+        If an argument does not fit, there is an output of another job already, or the output is one
+        of the files of the run.
     """
-    output = make_output(path)
-    about = identity(job)
-    mark = fingerprint(about)
+    # All that can be wrong with the arguments, before anything is written.
+    path = checks.path("output", output)
+    result = make_output(path)
+    workers = check_threads(threads if scheduler is None else threads or 1)
+    if scheduler is not None:
+        from geomlib.runs.cluster import check_scheduler
+
+        check_scheduler(scheduler)
+    if progress is not None and not callable(progress):
+        raise GeometryError(f"progress must be callable, not {checks.shown(progress)}")
+    checks.flag("overwrite", overwrite)
+    job = replace(job, about=_texts(about))
+    files = [file for file in job.run.files if file.exists()]
+    if path.exists() and any(path.samefile(file) for file in files):
+        raise GeometryError(f"output {path} is one of the files of the run, which would be lost")
+    description = identity(job)
     tick = progress or _nothing
-    shapes = {column.path: column.shape for column in job.columns.values()}
-    n_blocks = len(job.blocks)
     if path.exists() and not overwrite:
-        if output.fingerprint() == mark:
-            tick(sum(map(job.n_frames, job.blocks)))
-            return Outcome(path, shapes, job.run.n_frames, n_blocks, n_blocks)
+        _check_same(job, path, result, description)
+        tick(sum(map(job.n_frames, job.blocks)))
+        return _outcome(job, path, result, len(job.blocks))
+    result.check_replaceable()
+    if not result.parts.folder.exists():
+        check_room(path, job.columns.values())
+    n_reused = _carry_out(job, result, description, scheduler, workers, tick, overwrite)
+    return _outcome(job, path, result, n_reused)
+
+
+def _texts(about: object) -> dict[str, str]:
+    """Check texts for the output."""
+    if about is None:
+        return {}
+    texts = isinstance(about, Mapping) and all(
+        isinstance(text, str) for pair in about.items() for text in pair
+    )
+    if not texts:
+        raise GeometryError(f"about must be a dict of texts by names, not {checks.shown(about)}")
+    own: dict[str, str] = dict(about)  # type: ignore[call-overload]
+    for name in own:
+        if name in PROCESS_NAMES or "/" in name or not name.strip("."):
+            raise GeometryError(
+                f"about has {checks.shown(name)}, which the output uses itself: name it otherwise"
+            )
+    return own
+
+
+def _check_same(job: Job, path: Path, result: Output, description: Mapping[str, Any]) -> None:
+    """Refuse an output that is there already, unless it is what the job would write."""
+    there = result.description()
+    differs = "no description by geomlib" if there is None else difference(description, there)
+    if differs is None and not result.holds(job.columns.values()):
+        differs = "datasets that are missing, or of another shape"
+    if differs is not None:
+        what = f"with other {differs}" if there is not None else f"with {differs}"
         raise GeometryError(
-            f"output {path} is there already, and not what this call would write: "
-            "overwrite=True (--overwrite) replaces it"
+            f"output {path} is there already, {what}: overwrite=True (--overwrite) replaces it"
         )
-    done = output.parts.prepare(about, overwrite)
-    with output.parts.alone():
-        output.begin(job, mark)
+
+
+def _carry_out(
+    job: Job,
+    result: Output,
+    description: Mapping[str, Any],
+    scheduler: Any,
+    threads: int,
+    tick: Tick,
+    overwrite: bool,
+) -> int:
+    """Do what is left to be done; returns how many blocks were there."""
+    done = result.parts.prepare(description, overwrite)
+    with result.parts.alone():
+        result.begin(job, description)
         todo = [block for block in job.blocks if block.number not in done]
         tick(sum(job.n_frames(block) for block in job.blocks if block.number in done))
         if scheduler is None:
-            workers = check_threads(threads)
             for block in todo:
-                run_block(job, output, block, workers, tick)
+                run_block(job, result, block, threads, tick)
         else:
             from geomlib.runs.cluster import run_on_cluster
 
-            run_on_cluster(scheduler, job, output, todo, check_threads(threads or 1), tick)
-        output.complete(job, mark)
-    output.parts.remove()
-    return Outcome(path, shapes, job.run.n_frames, n_blocks, len(done))
+            run_on_cluster(scheduler, job, result, todo, threads, tick)
+        result.complete(job, description)
+    result.parts.remove()
+    return len(done)
+
+
+def _outcome(job: Job, path: Path, result: Output, n_reused: int) -> Outcome:
+    shapes = {column.path: column.shape for column in job.columns.values()}
+    hits = job.columns.get("hit")
+    n_hits = None if hits is None else int(result.read(hits).sum(dtype=np.int64))
+    n_frames = job.run.n_frames
+    if n_hits == 0 and len(job.columns) > len(SCORES):
+        warn(f"{path}: none of {n_frames} frames is a hit, so that nothing is in the result")
+    return Outcome(path, shapes, n_frames, len(job.blocks), n_reused, n_hits)
 
 
 def run_block(job: Job, output: Output, block: Any, threads: int, tick: Tick) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from geomlib.integration.files import write_axis
 from geomlib.integration.stack import StackIntegrator
 from geomlib.runs.assemble import as_run, check_names
 from geomlib.runs.blocks import Block, block_size, cut
-from geomlib.runs.execute import Progress, check_call, execute
+from geomlib.runs.execute import Progress, execute
 from geomlib.runs.job import TREATMENT, Column, Job, Put, Tick, check_treatment_options, static_part
 from geomlib.runs.outcome import Outcome
 from geomlib.runs.output import write_frames
@@ -37,7 +37,7 @@ def integrate_run(
     run: Run | Any,
     geometry: Geometry | StackIntegrator,
     output: str | os.PathLike[str],
-    npt: int = 1000,
+    npt: int | None = None,
     *,
     masked: bool | None = None,
     scheduler: Any = None,
@@ -56,8 +56,8 @@ def integrate_run(
         As for `assemble_run`.
     geometry : Geometry or StackIntegrator
         Where the pixels are, or an integrator with all its options.
-    npt : int
-        Bins along the radius.
+    npt : int, optional
+        Bins along the radius, default 1000. Not with an integrator, which has its own.
     **options
         Of `StackIntegrator`: `distance`, `energy`, `unit`, `npt_azim` (cakes) …; and `mask`,
         `mask_bits`, `dark` and `gain`, the same for all frames.
@@ -72,27 +72,29 @@ def integrate_run(
         As `assemble_run` and `StackIntegrator`.
     """
     job = _make_job(run, geometry, npt, masked, block_bytes, options)
-    path = check_call(output, job.run.files, progress, overwrite)
     return execute(
-        replace(job, about=about or {}),
-        path,
+        job,
+        output,
         scheduler=scheduler,
         threads=threads,
         progress=progress,
         overwrite=overwrite,
+        about=about,
     )
 
 
 def _make_job(
     run: Any,
     geometry: Geometry | StackIntegrator,
-    npt: int,
+    npt: int | None,
     masked: bool | None,
     block_bytes: int | None,
     options: dict[str, Any],
 ) -> IntegrateJob:
     own = {n: v for n, v in options.items() if n not in TREATMENT}
     if isinstance(geometry, StackIntegrator):
+        if npt is not None:
+            own = {"npt": npt} | own
         if own:
             raise GeometryError(f"{next(iter(own))} is an option of the integrator that is given")
         integrator = geometry
@@ -100,7 +102,7 @@ def _make_job(
         check_geometry(geometry, "integrate_run(run, geometry, output)")
         known = set(signature(StackIntegrator).parameters) - {"geometry", "npt", "threads", "mask"}
         check_names(own, (*sorted(known), *TREATMENT), "integrate_run")
-        integrator = StackIntegrator(geometry, npt, **own)
+        integrator = StackIntegrator(geometry, 1000 if npt is None else npt, **own)
     found = as_run(run, integrator.geometry)
     treatment, use = check_treatment_options(found, masked, options)
     sample = integrator.integrate_arrays(

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib._version import __version__
 from geomlib.assembly.fill import check_dtype
 from geomlib.assembly.lazy import frame_axes
 from geomlib.assembly.split import geometry_digest
+from geomlib.data.beside import datasets_of
+from geomlib.data.hdf5 import open_hdf5
 from geomlib.data.nexus import installed_versions
-from geomlib.errors import GeometryError, system_error
+from geomlib.data.virtual import files_behind
+from geomlib.errors import GeometryError, GeometryFileError, system_error
 from geomlib.geometry import Geometry
 from geomlib.runs.blocks import CHUNK_BYTES
 from geomlib.runs.run import Run
@@ -36,6 +41,8 @@ Put = Callable[[str, int, NDArray], None]
 Tick = Callable[[int], object]
 #: What is done to the numbers of frames before anything else.
 TREATMENT = ("mask", "mask_bits", "dark", "gain")
+#: Columns of the scores of frames.
+SCORES = ("score", "module_score", "hit")
 #: Packages whose version may matter to the numbers.
 PACKAGES = ("numpy", "numba", "h5py", "pyFAI")
 
@@ -211,7 +218,14 @@ def check_treatment_options(
         value = given.get(name)
         if value is None:
             continue
-        if name != "mask_bits":
+        if name == "mask_bits":
+            checks.integer(name, value, 1, 2**64 - 1)
+        else:
+            if isinstance(value, str | PathLike | Mapping):
+                raise GeometryError(
+                    f"{name} must be an array (modules, ss, fs), not {checks.shown(value)}: read "
+                    "it first"
+                )
             value = np.asarray(value)
             check_dtype(value.dtype, name)
             try:
@@ -221,6 +235,8 @@ def check_treatment_options(
                     f"{name} must be the same for all frames, (modules, ss, fs), not {value.shape}"
                 ) from None
         treatment[name] = value
+    if masked is not None:
+        checks.flag("masked", masked)
     if masked and run.masks is None:
         raise GeometryError(
             f"masked=True: there are no masks beside {run.detector_name} in {run.path}"
@@ -228,6 +244,10 @@ def check_treatment_options(
     use = run.masks is not None if masked is None else bool(masked)
     if "mask_bits" in treatment and not use and "mask" not in treatment:
         raise GeometryError("mask_bits is given, but there is no mask")
+    if "mask_bits" in treatment and use and run.masks is not None:
+        kind = run.masks.dtype
+        if kind.kind in "ui":
+            checks.integer("mask_bits", treatment["mask_bits"], 1, int(np.iinfo(kind).max))
     return treatment, use
 
 
@@ -245,22 +265,36 @@ def identity(job: Job) -> dict[str, Any]:
         "masks": job.masked,
         "frames": [run.detector_name, list(run.shape), str(run.dtype), _digest(run.numbers)],
         "blocks": [len(job.blocks), repr(job.blocks[0]), repr(job.blocks[-1])],
-        "data files": [_file(path) for path in run.files],
+        "data files": [*map(_file, run.files), *map(_file_behind, files_behind_run(run))],
         "versions": {"geomlib": __version__} | installed_versions(*PACKAGES),
     }
 
 
-def fingerprint(about: Mapping[str, Any]) -> str:
-    """Return a digest of an identity."""
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-
-
-def _file(path: Any) -> list[Any]:
+def _file(path: Path) -> list[Any]:
     try:
         found = path.stat()
     except OSError as error:
         raise system_error(error, path, "read") from error
-    return [str(path), found.st_size, found.st_mtime_ns]
+    # Wherever the call is made.
+    return [str(path.absolute()), found.st_size, found.st_mtime_ns]
+
+
+def _file_behind(path: Path) -> list[Any]:
+    """Stand for a file behind a virtual dataset, where fill values are read if it is not there."""
+    try:
+        return _file(path)
+    except GeometryFileError:
+        return [str(path.absolute()), None, None]
+
+
+def files_behind_run(run: Run) -> list[Path]:
+    """Return the files behind virtual datasets of a run, those that are not there too."""
+    found: dict[Path, None] = {}
+    for stack in (run.stack, run.masks):
+        for path, dataset in () if stack is None else datasets_of(stack):
+            with open_hdf5(path) as file:
+                found |= dict.fromkeys(files_behind(file[dataset], path))
+    return list(found)
 
 
 def _digest(value: Any) -> Any:

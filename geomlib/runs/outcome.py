@@ -19,6 +19,8 @@ class Outcome(NamedTuple):
         Frames that went in.
     n_blocks, n_reused : int
         Blocks that the work was cut into, and how many of them an earlier attempt had done.
+    n_hits : int, optional
+        Frames that count, where there was a threshold.
     """
 
     path: Path
@@ -26,3 +28,4 @@ class Outcome(NamedTuple):
     n_frames: int
     n_blocks: int
     n_reused: int
+    n_hits: int | None = None

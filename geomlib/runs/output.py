@@ -13,7 +13,7 @@ import shlex
 import shutil
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +41,13 @@ if TYPE_CHECKING:
 NDArray = npt.NDArray[Any]
 #: Suffixes that say what is written.
 HDF5, ZARR = (".h5", ".hdf5", ".nxs"), (".zarr",)
-_FINGERPRINT = "fingerprint"
+#: Where the description of the job is kept, as JSON.
+_JOB = "job"
+#: Names in the group of the process that others may not use.
+PROCESS_NAMES = (
+    "program", "version", "what", "detector", "data", "dataset", "files", "options", "versions",
+    _JOB,
+)  # fmt: skip
 #: Compression pays where it leaves less than so much of a frame.
 PAYS = 0.5
 #: Rows copied at a time when parts are joined.
@@ -91,11 +97,28 @@ class Output(ABC):
         return self.parts.output
 
     @abstractmethod
-    def fingerprint(self) -> str | None:
-        """Return the fingerprint of the job that wrote the output; None of what is another's."""
+    def description(self) -> object:
+        """Return the description of the job that wrote the output; None of what is another's."""
 
     @abstractmethod
-    def begin(self, job: Job, fingerprint: str) -> None:
+    def holds(self, columns: Iterable[Column]) -> bool:
+        """Tell whether columns are in the output, with the shapes that they should have."""
+
+    @abstractmethod
+    def read(self, column: Column) -> NDArray:
+        """Read a column of the output."""
+
+    def check_replaceable(self) -> None:  # noqa: B027 (a file always is)
+        """Refuse to delete what is no output.
+
+        Raises
+        ------
+        GeometryError
+            If there is a folder of something else.
+        """
+
+    @abstractmethod
+    def begin(self, job: Job, description: Mapping[str, Any]) -> None:
         """Make ready for workers."""
 
     @abstractmethod
@@ -103,7 +126,7 @@ class Output(ABC):
         """Open a block for writing, as a context: of the part file, and of what takes rows."""
 
     @abstractmethod
-    def complete(self, job: Job, fingerprint: str) -> None:
+    def complete(self, job: Job, description: Mapping[str, Any]) -> None:
         """Make the output of finished blocks."""
 
 
@@ -114,24 +137,39 @@ class Hdf5Output(Output):
     def _file(self) -> Path:
         return self.parts.folder / "data.h5"
 
-    def fingerprint(self) -> str | None:
-        """Return the fingerprint that the file holds."""
+    def description(self) -> object:
+        """Return what the file says."""
         import h5py
 
         try:
             with h5py.File(self.path, "r") as file:
-                found = get_dataset(file, f"entry/process/{_FINGERPRINT}")
-                return None if found is None else found.asstr()[()]
+                found = get_dataset(file, f"entry/process/{_JOB}")
+                return None if found is None else json.loads(found.asstr()[()])
         except (OSError, TypeError, ValueError):
             return None
 
-    def begin(self, job: Job, fingerprint: str) -> None:
+    def holds(self, columns: Iterable[Column]) -> bool:
+        """Look at the shapes of datasets."""
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            found = [(get_dataset(file, column.path), column) for column in columns]
+            return all(there is not None and there.shape == c.shape for there, c in found)
+
+    def read(self, column: Column) -> NDArray:
+        """Read a dataset."""
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            return np.asarray(file[column.path][()])
+
+    def begin(self, job: Job, description: Mapping[str, Any]) -> None:
         """Make the file, if rows are to be placed in it."""
         import h5py
 
         if can_be_placed(job.columns) and not self._file.exists():
             with replacing(self._file) as temporary, h5py.File(temporary, "w") as file:
-                write_skeleton(file, job, fingerprint, placed=True)
+                write_skeleton(file, job, description, placed=True)
 
     @contextmanager
     def writing(self, job: Job, block: Any, threads: int) -> Iterator[tuple[Any, Put]]:
@@ -152,7 +190,7 @@ class Hdf5Output(Output):
 
             yield file, put
 
-    def complete(self, job: Job, fingerprint: str) -> None:
+    def complete(self, job: Job, description: Mapping[str, Any]) -> None:
         """Give the file its name, or join the parts."""
         import h5py
 
@@ -164,7 +202,7 @@ class Hdf5Output(Output):
             return
 
         with replacing(self.path) as temporary, h5py.File(temporary, "w") as file:
-            write_skeleton(file, job, fingerprint)
+            write_skeleton(file, job, description)
             for name, column in job.columns.items():
                 if column.early:
                     self._join(job, name, file[column.path])
@@ -188,18 +226,47 @@ class ZarrOutput(Output):
     def _folder(self) -> Path:
         return self.parts.folder / "data.zarr"
 
-    def fingerprint(self) -> str | None:
-        """Return the fingerprint that the folder holds."""
+    def description(self) -> object:
+        """Return what the folder says."""
         import zarr
 
         try:
             group = zarr.open_group(self.path, path="entry/process", mode="r")
+            found = group.attrs.get(_JOB)
+            return json.loads(found) if isinstance(found, str) else None
         except (OSError, ValueError, KeyError):
             return None
-        found = group.attrs.get(_FINGERPRINT)
-        return found if isinstance(found, str) else None
 
-    def begin(self, job: Job, fingerprint: str) -> None:
+    def holds(self, columns: Iterable[Column]) -> bool:
+        """Look at the shapes of arrays."""
+        import zarr
+
+        for column in columns:
+            try:
+                array = zarr.open_array(self.path, path=column.path.strip("/"), mode="r")
+            except (OSError, ValueError, KeyError):
+                return False
+            if array.shape != column.shape:
+                return False
+        return True
+
+    def read(self, column: Column) -> NDArray:
+        """Read an array."""
+        import zarr
+
+        array = zarr.open_array(self.path, path=column.path.strip("/"), mode="r")
+        return np.asarray(array[...])
+
+    def check_replaceable(self) -> None:
+        """Refuse to delete a folder that is no zarr one."""
+        folder = self.path.is_dir() and any(self.path.iterdir())
+        if folder and not (self.path / "zarr.json").is_file():
+            raise GeometryError(
+                f"output {self.path} is a folder without zarr.json, which would be lost: give "
+                "another name, or remove it"
+            )
+
+    def begin(self, job: Job, description: Mapping[str, Any]) -> None:
         """Make the arrays, unless they are there."""
         import zarr
 
@@ -230,7 +297,7 @@ class ZarrOutput(Output):
 
         return put
 
-    def complete(self, job: Job, fingerprint: str) -> None:
+    def complete(self, job: Job, description: Mapping[str, Any]) -> None:
         """Write what is not in the columns yet, and give the folder its name."""
         import h5py
         import zarr
@@ -239,7 +306,7 @@ class ZarrOutput(Output):
         root = zarr.open_group(self._folder, mode="r+")
         # The same groups and attributes as in an HDF5 file, made in memory.
         with h5py.File("skeleton", "w", driver="core", backing_store=False) as file:
-            write_skeleton(file, job, fingerprint)
+            write_skeleton(file, job, description)
             _copy_to_zarr(file, root, {column.path for column in job.columns.values()})
         if self.path.exists():
             aside = self.parts.folder / "replaced"
@@ -252,7 +319,9 @@ class ZarrOutput(Output):
 # -- NeXus --------------------------------------------------------------------------------
 
 
-def write_skeleton(file: h5py.File, job: Job, fingerprint: str, *, placed: bool = False) -> None:
+def write_skeleton(
+    file: h5py.File, job: Job, description: Mapping[str, Any], *, placed: bool = False
+) -> None:
     """Write everything but the rows of columns; with room for them where they are `placed`."""
     file.attrs.update({"NX_class": "NXroot", "default": "entry"})
     names = [column.path.split("/")[2] for column in job.columns.values()]
@@ -271,24 +340,30 @@ def write_skeleton(file: h5py.File, job: Job, fingerprint: str, *, placed: bool 
     job.write_about(entry)
     if job.geometry is not None:
         write_geometry(entry, job.geometry)
-    _write_process(entry, job, fingerprint)
+    _write_process(entry, job, description)
 
 
-def _write_process(entry: h5py.Group, job: Job, fingerprint: str) -> None:
+def _write_process(entry: h5py.Group, job: Job, description: Mapping[str, Any]) -> None:
     group = make_group(entry, "process", "NXprocess")
     group["program"], group["version"] = "geomlib", __version__
     group["what"] = f"{job.kind}_run"
     group["detector"] = job.run.detector.name
     group["data"], group["dataset"] = job.run.path, job.run.detector_name
     group["files"] = [str(path) for path in job.run.files]
-    group["options"] = json.dumps({n: _plain(v) for n, v in job.options().items()}, sort_keys=True)
+    options = job.options() | {"masked": job.masked} | job.treatment
+    group["options"] = json.dumps({n: _plain(v) for n, v in options.items()}, sort_keys=True)
     for name, text in job.about.items():
         group[name] = text
-    group[_FINGERPRINT] = fingerprint
+    group[_JOB] = json.dumps(description, sort_keys=True)
     write_versions(group, *PACKAGES)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.ndim:
+        # Its content is in the description of the job, as a digest.
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, np.ndarray):
+        value = value.item()
     plain = value is None or isinstance(value, bool | int | float | str)
     return value if plain else repr(value)
 

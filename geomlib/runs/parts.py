@@ -74,6 +74,8 @@ class Parts:
         ------
         GeometryFileError
             If there are parts of another job, or the folder cannot be written.
+        GeometryError
+            If another process works on them.
         """
         if self.folder.is_dir():
             different = self._different(about)
@@ -85,7 +87,8 @@ class Parts:
                     "again to go on with it, or overwrite=True (--overwrite) to start anew",
                     path=self.folder,
                 )
-            self.remove()
+            with self.alone():
+                self.remove()
         try:
             self.folder.mkdir()
         except OSError as error:
@@ -105,11 +108,7 @@ class Parts:
             return None if not self.done() and self._note(about) else "description (it is missing)"
         except (OSError, ValueError):
             return "description (it cannot be read)"
-        wanted = json.loads(json.dumps(about))
-        if not isinstance(there, dict):
-            return "description (it cannot be read)"
-        keys = [key for key in wanted if wanted[key] != there.get(key)]
-        return ", ".join(keys) if keys else None
+        return difference(about, there)
 
     def _note(self, about: Mapping[str, Any]) -> bool:
         with replacing(self.folder / _NOTE) as temporary:
@@ -149,7 +148,12 @@ class Parts:
         except ImportError:
             yield
             return
-        descriptor = os.open(self.folder / _NOTE, os.O_RDONLY)
+        try:
+            descriptor = os.open(self.folder / _NOTE, os.O_RDONLY)
+        except FileNotFoundError:
+            # Nothing was begun but the folder.
+            yield
+            return
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,3 +164,12 @@ class Parts:
             yield
         finally:
             os.close(descriptor)
+
+
+def difference(about: Mapping[str, Any], there: object) -> str | None:
+    """Say in what a job differs from another, by their descriptions; None if in nothing."""
+    wanted = json.loads(json.dumps(about))
+    if not isinstance(there, dict):
+        return "description (it cannot be read)"
+    keys = [key for key in wanted if wanted[key] != there.get(key)]
+    return ", ".join(keys) if keys else None

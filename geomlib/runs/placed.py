@@ -8,8 +8,10 @@ of processes write, and which a kill cannot damage. Nothing is written twice.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from geomlib.runs.job import Column
 
 NDArray = npt.NDArray[Any]
+#: Room for everything but the rows of columns.
+_SLACK_BYTES = 2**20
 
 
 def can_be_placed(columns: Mapping[str, Column]) -> bool:
@@ -51,6 +55,25 @@ def create_placed(parent: h5py.Group, name: str, column: Column) -> h5py.Dataset
 def chunks_of(column: Column) -> tuple[int, ...]:
     """Shape of the chunks of a column."""
     return (min(column.chunk_rows, max(column.shape[0], 1)), *column.shape[1:])
+
+
+def check_room(path: Path, columns: Iterable[Column]) -> None:
+    """Refuse to begin where an output has no room.
+
+    Raises
+    ------
+    GeometryFileError
+        If less is free than rows take that are not compressed.
+    """
+    wanted = sum(math.prod(c.shape) * c.dtype.itemsize for c in columns if not c.compress)
+    try:
+        free = shutil.disk_usage(path.absolute().parent).free
+    except OSError:
+        return
+    if free < wanted + _SLACK_BYTES:
+        raise GeometryFileError(
+            f"needs {wanted / 1e9:.3g} GB, but {free / 1e9:.3g} GB are free there", path=path
+        )
 
 
 class Placer:

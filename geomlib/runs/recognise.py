@@ -8,7 +8,7 @@ from pathlib import Path
 
 from geomlib.data.axes import whole_detector_axes
 from geomlib.data.euxfel import image_sources, is_euxfel
-from geomlib.data.hdf5 import image_datasets, open_hdf5
+from geomlib.data.hdf5 import image_datasets, list_datasets, open_hdf5
 from geomlib.detector import Detector
 from geomlib.detectors import EXAMPLE_NAMES, example_geometry, jungfrau
 from geomlib.errors import GeometryFileError
@@ -29,6 +29,8 @@ _NAMES = {
 }
 # Files of a long run go on in RAW-R0012-AGIPD00-S00001.h5 ….
 _SEQUENCE = re.compile(r"(.+)-S\d+\.h5\Z")
+#: Sources named in a message.
+_LISTED = 5
 _ADVICE = "say which with source=… (--source) or detector=… (--detector)"
 
 
@@ -55,6 +57,10 @@ def recognise_detector(paths: Sequence[Path], source: str | None = None) -> Dete
     if not found and len(paths) == 1:
         found = _of_shapes(paths[0], source)
     where = paths[0] if len(paths) == 1 else paths[0].parent
+    if not found and source is not None:
+        listed = _listed(paths)
+        raise GeometryFileError(f"nothing of that name that is recognised; {listed}", path=where,
+                                key=source)  # fmt: skip
     if not found:
         raise GeometryFileError(f"of no detector that is recognised; {_ADVICE}", path=where)
     detectors = {detector.name for detector in found.values()}
@@ -72,6 +78,19 @@ def named_detectors(paths: Sequence[Path], source: str | None = None) -> dict[st
             if is_euxfel(file):
                 found |= _of_sources(file, source)
     return found
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    """Say what sources or datasets there are."""
+    sources: dict[str, None] = {}
+    for path in _first_sequences(paths):
+        with open_hdf5(path) as file:
+            if not is_euxfel(file):
+                return list_datasets(image_datasets(file))
+            sources |= dict.fromkeys(name for name, _ in image_sources(file))
+    names = list(sources)
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"there are {', '.join(names[:_LISTED])}{more}" if names else "there is none with images"
 
 
 def _first_sequences(paths: Sequence[Path]) -> list[Path]:

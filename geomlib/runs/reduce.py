@@ -24,7 +24,7 @@ from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 from geomlib.runs.assemble import IMAGE_OPTIONS, as_run, check_names, with_plan
 from geomlib.runs.blocks import block_size
-from geomlib.runs.execute import Progress, check_call, execute
+from geomlib.runs.execute import Progress, execute
 from geomlib.runs.groups import By, Groups, Unit, group_frames
 from geomlib.runs.job import (
     TREATMENT,
@@ -105,14 +105,14 @@ def reduce_run(
     """
     call = (threshold, min_pixels, masked, block_bytes)
     job = _make_job(run, geometry, how, by, call, options)
-    path = check_call(output, job.run.files, progress, overwrite)
     return execute(
-        replace(job, about=about or {}),
-        path,
+        job,
+        output,
         scheduler=scheduler,
         threads=threads,
         progress=progress,
         overwrite=overwrite,
+        about=about,
     )
 
 
@@ -136,7 +136,8 @@ def _make_job(
     found = as_run(run, geometry)
     hows = _hows(how, threshold)
     limit = None if threshold is None else checks.number("threshold", threshold)
-    checks.integer("min_pixels", min_pixels, 0)
+    if checks.integer("min_pixels", min_pixels, 0) != 1 and limit is None:
+        raise GeometryError("min_pixels goes with threshold=…: it counts the pixels over that")
     treatment, use = check_treatment_options(found, masked, options)
     check_gain_axis((found.n_frames,), found.dtype, found.detector)
     groups = group_frames(found, by)
@@ -160,7 +161,7 @@ def _hows(how: object, threshold: object) -> tuple[How, ...]:
         raise GeometryError("how is empty, and there is no threshold for scores: nothing to do")
     if len(set(map(str, given))) != len(given):
         raise GeometryError(f"how names one twice: {checks.shown(how)}")
-    return tuple(check_how(name) for name in given)
+    return tuple(check_how(name, "how") for name in given)
 
 
 def _columns(job: ReduceJob) -> dict[str, Column]:

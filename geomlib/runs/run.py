@@ -14,7 +14,7 @@ from geomlib import checks
 from geomlib.data.beside import files_of, open_beside
 from geomlib.data.stack import CHUNK_BYTES, FrameStack
 from geomlib.detector import Detector, IntArray
-from geomlib.errors import GeometryError
+from geomlib.errors import GeometryError, warn
 
 NDArray = npt.NDArray[Any]
 #: Which trains, pulses, cells or frames: numbers of them, or a slice.
@@ -219,20 +219,19 @@ class Run:
         kept = np.ones(self.n_frames, dtype=np.bool_)
         if trains is not None:
             ids = self._known("trains", self.train_ids)
-            kept &= np.isin(ids, _chosen("trains", trains, np.unique(ids)))
+            kept &= self._with("trains", trains, ids, np.unique(ids))
         if pulses is not None:
             ids = self._known("pulses", self.pulse_ids)
             if isinstance(pulses, slice):
                 kept &= _places_in_trains(self.train_ids, len(ids), pulses)
             else:
-                kept &= np.isin(ids, _chosen("pulses", pulses, ids))
+                kept &= self._with("pulses", pulses, ids, ids)
         if cells is not None:
             ids = self._known("cells", self.cell_ids)
-            every = np.arange(int(ids.max(initial=0)) + 1)
-            kept &= np.isin(ids, _chosen("cells", cells, every))
+            kept &= self._with("cells", cells, ids, np.arange(int(ids.max(initial=0)) + 1))
         places = np.flatnonzero(kept)
         if not len(places):
-            raise GeometryError(f"{self.path}: no frame has these trains, pulses and cells")
+            raise GeometryError(f"{self.path}: no frame has these trains, pulses and cells at once")
         if frames is not None:
             places = places[_places(frames, len(places))]
         return self._take(places)
@@ -257,6 +256,33 @@ class Run:
         return replace(
             self, stack=self.stack.take(places), numbers=self.numbers[places], masks=masks
         )
+
+    def _with(
+        self, name: str, wanted: Selection, ids: IntArray, counted: IntArray
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which frames have one of some numbers; a slice is one of those that are `counted`.
+
+        Raises
+        ------
+        GeometryError
+            If none has.
+        """
+        chosen = _chosen(name, wanted, counted)
+        kept = np.isin(ids, chosen)
+        if not kept.any():
+            numbers = np.unique(ids)
+            there = f"{len(numbers)}, {numbers[0]} to {numbers[-1]}" if len(numbers) else "none"
+            hint = ""
+            if isinstance(wanted, slice) and name == "trains":
+                hint = "; a slice counts trains, range(…) or a list has their numbers"
+            raise GeometryError(
+                f"{self.path}: no frame has {name}={checks.shown(wanted)}; there are {there}{hint}"
+            )
+        if not isinstance(wanted, slice | range):
+            unknown = np.setdiff1d(chosen, ids).tolist()
+            if unknown:
+                warn(f"{self.path}: there are no {name} {checks.shown(unknown)}; left out")
+        return kept
 
     def _known(self, name: str, ids: IntArray | None) -> IntArray:
         if ids is None:

@@ -137,7 +137,7 @@ def test_wrong_options(sim, tmp_path, capsys):
         (("info", tmp_path), "a folder without .h5 files"),
         (("reduce", data, *out, "--trains", "a"), "--trains must be numbers"),
         (("reduce", data, *out, "--trains", "::0"), "--trains must be numbers"),
-        (("reduce", data, *out, "--pulses", "99"), "no frame has these trains"),
+        (("reduce", data, *out, "--pulses", "99"), "no frame has pulses=[99]; there are 4, 0 to 3"),
         (("reduce", data, "-o", tmp_path / "x.png"), "suffix decides"),
         (("score", data, *out), "threshold"),
         (("powder", data, "-g", geom, *out, "--picture", tmp_path / "x.jpg"), "a .png"),
@@ -145,3 +145,43 @@ def test_wrong_options(sim, tmp_path, capsys):
     ]:
         assert message in run_wrong(capsys, "run", *command)
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_nothing_that_is_there_is_lost(sim, tmp_path, capsys):
+    _, data, geom = sim
+    own = tmp_path / "a.h5"
+    own.write_bytes(geom.read_bytes())
+    message = run_wrong(capsys, "run", "reduce", data, "-g", own, "-o", own, "--overwrite")
+    assert "is the geometry file, which would be lost" in message
+    assert own.read_bytes() == geom.read_bytes()
+    cxi = tmp_path / "v.cxi"
+    assert run("run", "cxi", data, "-g", geom, "-o", cxi, "--adu-per-ev", 0.001) == 0
+    assert "12 frames of AGIPD-500K, virtual" in capsys.readouterr().out
+    message = run_wrong(capsys, "run", "cxi", data, "-o", cxi)
+    assert "v.cxi is there already: --overwrite replaces it" in message
+    assert run("run", "cxi", data, "-o", cxi, "--overwrite") == 0
+    cxi.unlink()
+    capsys.readouterr()
+    message = run_wrong(capsys, "run", "cxi", data, "-g", geom, "-o", cxi)
+    assert "v.geom is there already" in message
+
+
+def test_a_detector_file_that_is_not_there(sim, capsys):
+    _, data, _ = sim
+    message = run_wrong(capsys, "run", "info", data, "--detector", "nix.geom")
+    assert "nix.geom: there is no such file" in message
+
+
+def test_messages_name_options_of_the_command(tmp_path, capsys):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.zeros((3, 7, 9))
+    message = run_wrong(capsys, "run", "info", tmp_path / "a.h5")
+    assert "source=… (--source) or detector=… (--detector)" in message
+
+
+def test_hits_are_said(tmp_path, capsys):
+    tiny_run(tmp_path / "run")
+    out = tmp_path / "hits.h5"
+    command = ("run", "score", tmp_path / "run/stack.h5", "--detector", "ePix10K", "-o", out)
+    assert run(*command, "--threshold", 99.5) == 0
+    assert "of 150 frames, 50 of them hits" in capsys.readouterr().out

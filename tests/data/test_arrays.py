@@ -189,7 +189,8 @@ def test_file_without_fitting_data_lists_what_it_holds(tmp_path):
     ("name", "content", "message"),
     [
         ("a.h5", b"hello, this is text", "neither HDF5"),
-        ("a.npy", b"", "neither HDF5"),
+        ("a.npy", b"", "is empty: 0 bytes"),
+        ("a.npy", b"\x93", "neither HDF5"),
         ("a.npy", b"\x93NUMPY\x01\x00\x10\x00garbage garbage", r"no readable \.npy file"),
         ("a.npz", b"PK\x03\x04 garbage", r"no readable \.npz file"),
         ("a.h5", b"\x89HDF\r\n\x1a\n garbage", "no readable HDF5 file"),

@@ -18,7 +18,7 @@ from geomlib import (
     reduce_run,
 )
 from geomlib.detectors import example_geometry
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
 from geomlib.runs.groups import group_frames
 from tests.runs.simulated import DEAD, SMALL, simulate_run, tiny_run
 from tests.shared import by_size
@@ -191,8 +191,9 @@ def test_scores_and_hits(tmp_path):
     assert np.nanmax(read(tmp_path / "r.h5", "entry/sum/data")) == 21
     reduce_run(run, None, tmp_path / "s.h5", (), threshold=4.5)
     np.testing.assert_array_equal(read(tmp_path / "s.h5", "entry/score/score"), score)
-    # A run without a hit has no powder: every pixel is NaN, and there is no warning.
-    reduce_run(run, geometry, tmp_path / "n.h5", threshold=100, min_pixels=1)
+    # A run without a hit has no powder: every pixel is NaN.
+    with pytest.warns(GeometryWarning, match="none of 150 frames is a hit"):
+        reduce_run(run, geometry, tmp_path / "n.h5", threshold=100, min_pixels=1)
     assert np.isnan(read(tmp_path / "n.h5", "entry/mean/data")).all()
 
 
@@ -326,7 +327,7 @@ def test_wrong_arguments(sim, tmp_path):
         (lambda: assemble_run(run, SMALL, run.files[0]), "one of the files of the run"),
         (lambda: assemble_run(run, SMALL, out, scheduler=5), "scheduler must be a dask Client"),
         (lambda: integrate_run(run, SMALL, out, unit="q"), "unit"),
-        (lambda: reduce_run(run, SMALL, out, "median"), "reduce must be one of"),
+        (lambda: reduce_run(run, SMALL, out, "median"), "how must be one of"),
         (lambda: reduce_run(run, SMALL, out, ()), "nothing to do"),
         (lambda: reduce_run(run, SMALL, out, ("max", "max")), "names one twice"),
         (lambda: reduce_run(run, SMALL, out, by="frame"), "by must be"),

@@ -179,7 +179,7 @@ def test_selection(tmp_path):
         (1000, 0),
         (1001, 8),
     ]
-    with pytest.raises(GeometryError, match="no frame has these trains"):
+    with pytest.raises(GeometryError, match="no frame has trains=5; there are 5, 1000 to 1004"):
         run.select(trains=5)
     with pytest.raises(GeometryError, match="no frame 40: there are 40 frames"):
         run.frames([40])

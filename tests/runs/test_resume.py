@@ -144,7 +144,7 @@ def test_an_output_that_is_complete(tmp_path):
         before = content(out)
         again = call("assemble", run, geometry, out)
         assert again.n_reused == again.n_blocks == BLOCKS
-        with pytest.raises(GeometryError, match=f"{name} is there already, and not what this call"):
+        with pytest.raises(GeometryError, match=f"{name} is there already, with other options"):
             assemble_run(run, geometry, out, fill=0)
         assert content(out) == before
         assemble_run(run, geometry, out, fill=0, overwrite=True)
