@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from geomlib.assembly.plan import SnapPlan, rows_alike, tile_boxes
 from geomlib.kernels.columns import MOST_BETWEEN, MOST_COLUMNS
-from geomlib.kernels.snap import FS, FS_ALONG, LEFT, MODULE, RIGHT, SS, SS_ALONG
+from geomlib.kernels.snap import BOTTOM, FS, FS_ALONG, LEFT, MODULE, RIGHT, SS, SS_ALONG, TOP
 
 IntArray = npt.NDArray[np.int64]
 
@@ -37,6 +37,11 @@ class Chains(NamedTuple):
     strips: IntArray
     members: IntArray
 
+    @property
+    def least_columns(self) -> int:
+        """Columns of the narrowest chain."""
+        return int((self.chains[:, 3] - self.chains[:, 2]).min())
+
 
 @lru_cache(maxsize=64)
 def chains(plan: SnapPlan) -> Chains:
@@ -47,17 +52,16 @@ def chains(plan: SnapPlan) -> Chains:
     plan : SnapPlan
         Of tiles that do not overlap.
     """
-    groups = _groups(plan.tiles)
-    boxes = tile_boxes(plan.tiles)
+    tiles = plan.tiles.tolist()
     pieces: list[tuple[int, ...]] = []
     ends = []
     before = 0
-    for number, group in enumerate(groups):
-        own = [piece for t in group for piece in _cut(plan.tiles[t])]
+    for number, group in enumerate(_groups(plan.tiles)):
+        own = [piece for t in group for piece in _cut(tiles[t])]
         for i, piece in enumerate(own):
             start = own[i - 1][RIGHT] if i else piece[LEFT]
             pieces.append((*piece, number, start, int(i == 0), int(i + 1 == len(own))))
-        top, bottom = (int(edge) for edge in boxes[group[0], :2])
+        top, bottom = own[0][TOP], own[0][BOTTOM]
         ends.append((top, bottom, own[0][LEFT], own[-1][RIGHT], before))
         before += bottom - top
     table = np.array(ends, dtype=np.int64)
@@ -70,30 +74,28 @@ def chains(plan: SnapPlan) -> Chains:
 def _groups(tiles: IntArray) -> list[list[int]]:
     """Numbers of the tiles of each chain, from left to right; chains in the order of modules."""
     boxes = tile_boxes(tiles)
-    groups: list[list[int]] = []
-    for t in np.lexsort((boxes[:, 2], boxes[:, 1], boxes[:, 0])).tolist():
-        top, bottom, left, _ = boxes[t]
-        if groups:
-            last = boxes[groups[-1][-1]]
-            near = 0 <= left - last[3] <= MOST_BETWEEN and (last[:2] == boxes[t, :2]).all()
-            between = (boxes[:, 0] < bottom) & (boxes[:, 1] > top)
-            between &= (boxes[:, 2] < left) & (boxes[:, 3] > last[3])
-            if near and not between.any():
-                groups[-1].append(t)
-                continue
-        groups.append([t])
-    return sorted(groups, key=lambda group: int(tiles[group, MODULE].min()))
+    order = np.lexsort((boxes[:, 2], boxes[:, 1], boxes[:, 0]))
+    one, following = boxes[order[:-1]], boxes[order[1:]]
+    gap = following[:, 2] - one[:, 3]
+    near = (one[:, :2] == following[:, :2]).all(axis=1) & (gap >= 0) & (gap <= MOST_BETWEEN)
+    # Whether any tile (second axis) reaches into the space between two.
+    inside = (boxes[:, 0] < following[:, 1, None]) & (boxes[:, 1] > following[:, 0, None])
+    inside &= (boxes[:, 2] < following[:, 2, None]) & (boxes[:, 3] > one[:, 3, None])
+    ends = np.flatnonzero(~(near & ~inside.any(axis=1))) + 1
+    groups = [group.tolist() for group in np.split(order, ends)]
+    modules = tiles[:, MODULE].tolist()
+    return sorted(groups, key=lambda group: min(modules[t] for t in group))
 
 
-def _cut(tile: IntArray) -> list[tuple[int, ...]]:
+def _cut(tile: list[int]) -> list[list[int]]:
     """Cut a tile into pieces of a number of columns that the kernel takes."""
     cut = []
-    for left in range(int(tile[LEFT]), int(tile[RIGHT]), MOST_COLUMNS):
+    for left in range(tile[LEFT], tile[RIGHT], MOST_COLUMNS):
         piece = tile.copy()
         piece[LEFT], piece[RIGHT] = left, min(left + MOST_COLUMNS, tile[RIGHT])
         piece[SS] += (left - tile[LEFT]) * tile[SS_ALONG]
         piece[FS] += (left - tile[LEFT]) * tile[FS_ALONG]
-        cut.append(tuple(piece.tolist()))
+        cut.append(piece)
     return cut
 
 

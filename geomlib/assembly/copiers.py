@@ -136,9 +136,9 @@ class TileCopier(_Copier):
         up = tiles[:, snap.SS_UP] * ss + tiles[:, snap.FS_UP] * fs
         one &= self.blank.nbytes >= LINE
         self.in_runs = one and bool((abs(along) == given.itemsize).all())
-        width = (tiles[:, snap.RIGHT] - tiles[:, snap.LEFT]) * self.blank.itemsize
-        upright = (abs(up) == given.itemsize) & (width >= LINE)
-        self.in_columns = one and bool(upright.all()) and not overlapping(plan)
+        one &= not self.in_runs and bool((abs(up) == given.itemsize).all())
+        one = one and not overlapping(plan)
+        self.in_columns = one and chains(plan).least_columns * self.blank.itemsize >= LINE
 
     def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
         """Fill ``target`` (frames, rows, columns) with some rows of some frames."""

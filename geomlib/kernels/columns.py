@@ -66,6 +66,8 @@ CHAIN, FROM, FIRST, LAST = range(11, 15)
 #: Columns of a table of chains: rows and columns as in a table of tiles, and how many rows of
 #: chains come before.
 _TOP, _BOTTOM, _LEFT, _RIGHT, _BEFORE = range(5)
+#: Rooms for eight rows: two used in turn, and one for the last rows, with room before it.
+SLOTS = 4
 _PAGE = 4096
 #: Bytes kept for each row of a chain: the line in which it begins, and the one in which it ends.
 _ENDS = 2 * LINE
@@ -126,7 +128,7 @@ def _lines(piece, modules, frame, steps, rows, size):  # type: ignore[no-untyped
 
 @kernel
 def _copy_piece(  # type: ignore[no-untyped-def]
-    given, wanted, piece, place, image, row, blank, ends, scratch, pitch, ahead
+    given, wanted, piece, chain, place, image, row, blank, ends, scratch, pitch, ahead
 ):
     """Copy a piece of a chain, eight rows at a time.
 
@@ -139,6 +141,7 @@ def _copy_piece(  # type: ignore[no-untyped-def]
     width = piece[RIGHT] - piece[LEFT]
     gap = (piece[LEFT] - piece[FROM]) * size
     bytes_wide = gap + width * size
+    from_start = (piece[FROM] - chain[_LEFT]) * size
     slot = _slot(pitch)
     room, pitch = _rows_of_scratch(row, pitch)
     bands = (last - first + LANES - 1) // LANES
@@ -151,6 +154,14 @@ def _copy_piece(  # type: ignore[no-untyped-def]
     for band in range(bands + 1):
         here = scratch + (band & 1) * slot + room + (start & (LINE - 1))
         count = min(LANES, last - first - band * LANES)
+        # The last rows may be fewer: transposed with rows of the tile behind them, or before.
+        left = piece[BOTTOM] - first - band * LANES
+        whole_blocks, shift = blocks, _ZERO
+        if count < LANES and left < LANES:
+            here += (SLOTS - 1 - (band & 1)) * slot
+            shift = LANES - left
+            if piece[BOTTOM] - piece[TOP] < LANES or count <= 0:
+                whole_blocks, shift = _ZERO, _ZERO
         for k in range(count):
             to = here + k * pitch
             kept = ends + (band * LANES + k) * _ENDS + LINE
@@ -159,12 +170,13 @@ def _copy_piece(  # type: ignore[no-untyped-def]
                 copy_line(blank, to + between)
         for k in range(LANES):
             x = k * LANES
-            if count == LANES and k < blocks:
-                there = here + gap + x * size
+            if count > 0 and k < whole_blocks:
+                there = here + gap + x * size - shift * pitch
+                lowest = source + x * along - shift * up
                 if up > 0:
-                    transpose_block(given, wanted, source + x * along, along, there, pitch)
+                    transpose_block(given, wanted, lowest, along, there, pitch)
                 else:
-                    lowest = source + (LANES - 1) * up + x * along
+                    lowest += (LANES - 1) * up
                     there += (LANES - 1) * pitch
                     transpose_block(given, wanted, lowest, along, there, -pitch)
             if band > 0:
@@ -184,14 +196,15 @@ def _copy_piece(  # type: ignore[no-untyped-def]
                     there = before + k * pitch - inside
                     whole = (inside + bytes_wide) & -LINE
                     done = 0
-                    if begins and inside != 0:
+                    # The line in which the chain begins, inside.
+                    if whole > 0 and inside > from_start:
                         copy_line(there, ends + r * _ENDS)
                         done = LINE
                     stream_lines(there + done, target - inside + done, whole - done)
                     copy_line(there + whole, ends + r * _ENDS + LINE)
         if count > 0:
             # What does not fill a block.
-            x = 0 if count < LANES else blocks * LANES
+            x = whole_blocks * LANES
             box, there = (count, width - x), here + gap + x * size
             if width > x:
                 to = (pitch, size)
@@ -280,7 +293,7 @@ def _assemble_in_columns(  # type: ignore[no-untyped-def]
     size = wanted.itemsize
     row = width * size
     scratch = (scratch + _PAGE - 1) & -_PAGE
-    ends = scratch + 2 * _slot(pitch)
+    ends = scratch + SLOTS * _slot(pitch)
     inside = np.empty(len(pieces), np.int64)
     count = 0
     for p in range(len(pieces)):
@@ -303,7 +316,7 @@ def _assemble_in_columns(  # type: ignore[no-untyped-def]
             chain = chains[piece[CHAIN]]
             kept = ends + (chain[_BEFORE] + place[3] - chain[_TOP]) * _ENDS
             to = (target, row, blank, kept, scratch, pitch, ahead)
-            _copy_piece(given, wanted, piece, place, *to)
+            _copy_piece(given, wanted, piece, chain, place, *to)
         _join_ends(target, row, size, chains, strips, members, rows, blank, ends)
     fence()
 
@@ -328,7 +341,7 @@ def work_in_columns(
         memory.
     pieces, chains, strips, members : ndarray of int64
         As `geomlib.assembly.chains.chains` returns them. Tiles do not overlap, and each row of
-        one has at least the bytes of a line of memory in the image.
+        a chain has at least the bytes of a line of memory.
     image : ndarray, shape (frames, y, x)
         The output, all of it; its rows follow each other without a space, and its numbers do not
         reach over the end of a line of memory.
@@ -342,5 +355,5 @@ def work_in_columns(
     pitch = _pitch(image.itemsize)
     rest = (chains, strips, members, address(blank), frames, rows, pitch)
     kept = _ENDS * int((chains[:, _BOTTOM] - chains[:, _TOP]).sum())
-    room = 2 * _slot(pitch) + kept + _PAGE
+    room = SLOTS * _slot(pitch) + kept + _PAGE
     return Work(_assemble_in_columns, (*source, *target, *rest), room, blank)

@@ -1,10 +1,13 @@
 """Images put together tile by tile, where columns are runs of memory, against plain numpy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 import geomlib
 from geomlib import Detector, Geometry
+from geomlib.assembly import run as run_module
 from geomlib.assembly.chains import chains
 from geomlib.assembly.copiers import make_copier, run
 from geomlib.assembly.plan import make_plan, overlapping
@@ -12,13 +15,14 @@ from geomlib.kernels import columns, snap
 from geomlib.kernels.vector import LINE
 
 pytestmark = pytest.mark.skipif(not snap.COMPILED, reason="the compiler is switched off")
-WIDTHS, HEIGHT = (64, 67, 16, 130, 21), 53
+WIDTHS, HEIGHT = (64, 67, 16, 130, 21, 1, 3), 53
 
 
 def standing_plan(seed, least):
     """Rows of tiles of odd sizes, whose columns are runs of memory; nothing overlaps.
 
-    Each has at least so many columns. Some of a row touch, some are a little apart, some far.
+    Some of a row touch, some are a little apart, some far; those with fewer columns than `least`
+    are near others.
     """
     rng = np.random.default_rng(seed)
     bounds, corners, ss, fs = [], [], [], []
@@ -28,14 +32,16 @@ def standing_plan(seed, least):
         along = 1 if module % 2 else -1
         up = 1 if module < 2 else -1
         x, start = int(rng.integers(0, 9)), 0
-        for width in rng.permutation([max(w, least) for w in WIDTHS]).tolist():
+        widths = rng.permutation(WIDTHS).tolist()
+        for width, following in pairwise([*widths, least]):
             bounds.append((module, start, start + width, 0, height))
             start += width
             # The corner of the first pixel, where slow scan runs along and fast scan up.
             corners.append((x + (width if along < 0 else 0), y + (height if up < 0 else 0), 0))
             ss.append((along, 0, 0))
             fs.append((0, up, 0))
-            x += width + int(rng.choice([0, 1, 2, 16, 17, 40]))
+            near = min(width, following) < least
+            x += width + int(rng.choice([0, 1, 2] if near else [0, 1, 2, 16, 17, 40]))
         # Rows of tiles side by side with the next ones, or apart.
         y += height + int(rng.choice([0, 0, 3, 30]))
     n_ss = max(b[2] for b in bounds)
@@ -178,3 +184,24 @@ def test_columns_are_chosen_where_they_are_runs_of_memory(name, order, dtype, ex
     plan = make_plan(geometry, "snap", False)
     copier = make_copier(plan, [(data, numbers)], numbers, data.dtype, data.dtype.type(0))
     assert copier.in_columns is expected
+
+
+def test_windows_are_put_together_in_columns_too(monkeypatch):
+    geometry = geomlib.example_geometry("AGIPD-1M")
+    data = np.random.default_rng(0).random((2, *geometry.data_shape), dtype="f4")
+    whole = geomlib.assemble_data(data, geometry).data
+    monkeypatch.setattr(run_module, "SMALL_BYTES", 0)
+    done = []
+    monkeypatch.setattr(
+        columns,
+        "work_in_columns",
+        lambda *arguments: done.append(1) or original(*arguments),
+    )
+    # Tiles are cut to a few columns or rows.
+    for window in (np.s_[300:955, 88:700], np.s_[3:1254, 27:1066], np.s_[126:131, 60:400]):
+        image = geomlib.assemble_data(data, geometry, region=window).data
+        np.testing.assert_array_equal(image, whole[:, *window])
+    assert len(done) == 3
+
+
+original = columns.work_in_columns
