@@ -11,7 +11,7 @@ import numpy as np
 
 from geomlib import checks
 from geomlib.errors import GeometryError, warn
-from geomlib.runs.job import SCORES, Job, Tick, identity
+from geomlib.runs.job import SCORES, Job, Tick, files_behind_run, identity
 from geomlib.runs.outcome import Outcome
 from geomlib.runs.output import PROCESS_NAMES, Output, make_output
 from geomlib.runs.parts import difference
@@ -72,8 +72,8 @@ def execute(
         raise GeometryError(f"progress must be callable, not {checks.shown(progress)}")
     checks.flag("overwrite", overwrite)
     job = replace(job, about=_texts(about))
-    files = [file for file in job.run.files if file.exists()]
-    if path.exists() and any(path.samefile(file) for file in files):
+    files = [*job.run.files, *files_behind_run(job.run)]
+    if path.exists() and any(path.samefile(file) for file in files if file.exists()):
         raise GeometryError(f"output {path} is one of the files of the run, which would be lost")
     description = identity(job)
     tick = progress or _nothing

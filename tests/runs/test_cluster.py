@@ -18,7 +18,11 @@ FRAMES = 96
 def cluster():
     """Start two workers in processes of their own."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        dashboard_address=":0",
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
     ) as found:
         yield found
 

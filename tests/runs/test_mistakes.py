@@ -174,6 +174,8 @@ def test_files_behind_a_virtual_dataset_count(tmp_path):
     os.utime(parts[0], ns=(1, 1))
     with pytest.raises(GeometryError, match="there already, with other data files"):
         reduce_run(open_run(cxi, SMALL), SMALL, out, "max")
+    with pytest.raises(GeometryError, match="is one of the files of the run, which would be lost"):
+        reduce_run(open_run(cxi, SMALL), SMALL, parts[1], "max", overwrite=True)
     parts[0].rename(tmp_path / "away.h5")
     with pytest.warns(GeometryWarning, match="1 of the 2 files behind this virtual dataset"):
         run = open_run(cxi, SMALL)
