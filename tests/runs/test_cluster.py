@@ -17,12 +17,9 @@ FRAMES = 96
 @pytest.fixture(scope="module")
 def cluster():
     """Start two workers in processes of their own."""
+    # Not the usual port of the dashboard: tests run side by side.
     with distributed.LocalCluster(
-        dashboard_address=":0",
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as found:
         yield found
 
