@@ -127,6 +127,44 @@ def _lines(piece, modules, frame, steps, rows, size):  # type: ignore[no-untyped
 
 
 @kernel
+def _begin_rows(count, here, pitch, gap, blank, kept):  # type: ignore[no-untyped-def]
+    """Put what is kept of a line, or fill values, and a gap at the beginning of rows of scratch."""
+    for k in range(count):
+        to = here + k * pitch
+        copy_line(blank if kept == 0 else kept + k * _ENDS, to & -LINE)
+        for between in range(0, gap, LINE):
+            copy_line(blank, to + between)
+
+
+@kernel
+def _transpose(given, wanted, source, steps, there, pitch):  # type: ignore[no-untyped-def]
+    """Bring eight columns of eight numbers into rows of scratch."""
+    up, along = steps
+    if up > 0:
+        transpose_block(given, wanted, source, along, there, pitch)
+    else:
+        last = LANES - 1
+        transpose_block(given, wanted, source + last * up, along, there + last * pitch, -pitch)
+
+
+@kernel
+def _send_row(there, target, count, from_start, kept):  # type: ignore[no-untyped-def]
+    """Stream the whole lines of a row, and keep the line in which it ends.
+
+    The line in which its chain begins is kept too: it lies ``from_start`` bytes before the row.
+    """
+    inside = target & (LINE - 1)
+    there, target = there - inside, target - inside
+    whole = (inside + count) & -LINE
+    done = _ZERO
+    if whole > 0 and inside > from_start:
+        copy_line(there, kept)
+        done = _ZERO + LINE
+    stream_lines(there + done, target + done, whole - done)
+    copy_line(there + whole, kept + LINE)
+
+
+@kernel
 def _copy_piece(  # type: ignore[no-untyped-def]
     given, wanted, piece, chain, place, image, row, blank, ends, scratch, pitch, ahead
 ):
@@ -162,23 +200,14 @@ def _copy_piece(  # type: ignore[no-untyped-def]
             shift = LANES - left
             if piece[BOTTOM] - piece[TOP] < LANES or count <= 0:
                 whole_blocks, shift = _ZERO, _ZERO
-        for k in range(count):
-            to = here + k * pitch
-            kept = ends + (band * LANES + k) * _ENDS + LINE
-            copy_line(blank if begins else kept, to & -LINE)
-            for between in range(0, gap, LINE):
-                copy_line(blank, to + between)
+        own = ends + band * LANES * _ENDS
+        _begin_rows(count, here, pitch, gap, blank, _ZERO if begins else own + LINE)
         for k in range(LANES):
             x = k * LANES
             if count > 0 and k < whole_blocks:
                 there = here + gap + x * size - shift * pitch
-                lowest = source + x * along - shift * up
-                if up > 0:
-                    transpose_block(given, wanted, lowest, along, there, pitch)
-                else:
-                    lowest += (LANES - 1) * up
-                    there += (LANES - 1) * pitch
-                    transpose_block(given, wanted, lowest, along, there, -pitch)
+                lies = source + x * along - shift * up
+                _transpose(given, wanted, lies, (up, along), there, pitch)
             if band > 0:
                 # A row of the band before.
                 for _ in range(share):
@@ -189,19 +218,10 @@ def _copy_piece(  # type: ignore[no-untyped-def]
                             wanted_line += run_step
                             line = 0
                             runs -= 1
-                r = (band - 1) * LANES + k
-                if r < last - first:
+                if (band - 1) * LANES + k < last - first:
+                    kept = own + (k - LANES) * _ENDS
                     target = start + (k - LANES) * row
-                    inside = target & (LINE - 1)
-                    there = before + k * pitch - inside
-                    whole = (inside + bytes_wide) & -LINE
-                    done = 0
-                    # The line in which the chain begins, inside.
-                    if whole > 0 and inside > from_start:
-                        copy_line(there, ends + r * _ENDS)
-                        done = LINE
-                    stream_lines(there + done, target - inside + done, whole - done)
-                    copy_line(there + whole, ends + r * _ENDS + LINE)
+                    _send_row(before + k * pitch, target, bytes_wide, from_start, kept)
         if count > 0:
             # What does not fill a block.
             x = whole_blocks * LANES
