@@ -131,14 +131,17 @@ class TileCopier(_Copier):
         self.together = TOGETHER if side_by_side and self.compiled else 1
         # Rows, or columns, of all tiles are runs of memory.
         _, ss, fs = self.modules.steps
-        tiles, one = plan.tiles, self.together == 1
+        tiles, size = plan.tiles, given.itemsize
         along = tiles[:, snap.SS_ALONG] * ss + tiles[:, snap.FS_ALONG] * fs
         up = tiles[:, snap.SS_UP] * ss + tiles[:, snap.FS_UP] * fs
-        one &= self.blank.nbytes >= LINE
-        self.in_runs = one and bool((abs(along) == given.itemsize).all())
-        one &= not self.in_runs and bool((abs(up) == given.itemsize).all())
-        one = one and not overlapping(plan)
-        self.in_columns = one and chains(plan).least_columns * self.blank.itemsize >= LINE
+        whole_lines = self.together == 1 and self.blank.nbytes >= LINE
+        self.in_runs = whole_lines and bool((abs(along) == size).all())
+        upright = whole_lines and not self.in_runs and bool((abs(up) == size).all())
+        self.in_columns = (
+            upright
+            and not overlapping(plan)
+            and chains(plan).least_columns * self.blank.itemsize >= LINE
+        )
 
     def copy(self, frames: Span, rows: Span, target: NDArray) -> None:
         """Fill ``target`` (frames, rows, columns) with some rows of some frames."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from geomlib import checks
 from geomlib.errors import GeometryError, warn
-from geomlib.runs.job import SCORES, Job, Tick, files_behind_run, identity
+from geomlib.runs.job import SCORES, Job, Tick, identity
 from geomlib.runs.outcome import Outcome
 from geomlib.runs.output import PROCESS_NAMES, Output, make_output
 from geomlib.runs.parts import difference
@@ -72,10 +72,10 @@ def execute(
         raise GeometryError(f"progress must be callable, not {checks.shown(progress)}")
     checks.flag("overwrite", overwrite)
     job = replace(job, about=_texts(about))
-    files = [*job.run.files, *files_behind_run(job.run)]
+    description = identity(job)
+    files = [Path(name) for name, *_ in description["data files"]]
     if path.exists() and any(path.samefile(file) for file in files if file.exists()):
         raise GeometryError(f"output {path} is one of the files of the run, which would be lost")
-    description = identity(job)
     tick = progress or _nothing
     if path.exists() and not overwrite:
         _check_same(job, path, result, description)
@@ -109,14 +109,18 @@ def _texts(about: object) -> dict[str, str]:
 def _check_same(job: Job, path: Path, result: Output, description: Mapping[str, Any]) -> None:
     """Refuse an output that is there already, unless it is what the job would write."""
     there = result.description()
-    differs = "no description by geomlib" if there is None else difference(description, there)
-    if differs is None and not result.holds(job.columns.values()):
-        differs = "datasets that are missing, or of another shape"
-    if differs is not None:
-        what = f"with other {differs}" if there is not None else f"with {differs}"
-        raise GeometryError(
-            f"output {path} is there already, {what}: overwrite=True (--overwrite) replaces it"
-        )
+    differs = None if there is None else difference(description, there)
+    if there is None:
+        what = "with no description by geomlib"
+    elif differs is not None:
+        what = f"with other {differs}"
+    elif not result.holds(job.columns.values()):
+        what = "but damaged: datasets are missing, or of another shape"
+    else:
+        return
+    raise GeometryError(
+        f"output {path} is there already, {what}: overwrite=True (--overwrite) replaces it"
+    )
 
 
 def _carry_out(

@@ -265,7 +265,7 @@ def identity(job: Job) -> dict[str, Any]:
         "masks": job.masked,
         "frames": [run.detector_name, list(run.shape), str(run.dtype), _digest(run.numbers)],
         "blocks": [len(job.blocks), repr(job.blocks[0]), repr(job.blocks[-1])],
-        "data files": [*map(_file, run.files), *map(_file_behind, files_behind_run(run))],
+        "data files": [*map(_file, run.files), *map(_file_behind, _files_behind_run(run))],
         "versions": {"geomlib": __version__} | installed_versions(*PACKAGES),
     }
 
@@ -287,7 +287,7 @@ def _file_behind(path: Path) -> list[Any]:
         return [str(path.absolute()), None, None]
 
 
-def files_behind_run(run: Run) -> list[Path]:
+def _files_behind_run(run: Run) -> list[Path]:
     """Return the files behind virtual datasets of a run, those that are not there too."""
     found: dict[Path, None] = {}
     for stack in (run.stack, run.masks):

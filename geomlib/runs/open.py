@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from geomlib import checks
 from geomlib.data.euxfel import Stage
 from geomlib.data.open import file_kind, open_frames, run_files
@@ -77,7 +79,11 @@ def open_run(
         message = problem.message.replace("dataset=… (--dataset)", "source=… (--source)")
         raise GeometryFileError(message, path=problem.path, key=problem.key) from problem
     run = make_run(stack, found)
-    return run if trains is None else run.select(trains=trains)
+    if trains is None:
+        return run
+    # It also counts trains in which the detector has no frame.
+    there = np.intersect1d(trains, run.trains)
+    return run.select(trains=there if len(there) else trains)
 
 
 def _detector(

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -186,6 +187,16 @@ def test_files_behind_a_virtual_dataset_count(tmp_path):
         open_run(cxi, SMALL)
 
 
+def test_trains_without_frames_of_the_detector_are_no_mistake(tmp_path):
+    found = simulate_run(tmp_path / "run", n=6, per_train=3)
+    files = [SimpleNamespace(filename=str(path)) for path in found.run.files]
+    first = int(found.run.trains[0])
+    run = open_run(SimpleNamespace(files=files, train_ids=[first, first + 500]))
+    assert run.trains.tolist() == [first]
+    with pytest.raises(GeometryError, match="no frame has trains="):
+        open_run(SimpleNamespace(files=files, train_ids=[first + 500]))
+
+
 # -- Outputs ----------------------------------------------------------------------------------
 
 
@@ -224,7 +235,7 @@ def test_a_damaged_output_is_not_taken_for_complete(tiny, tmp_path, suffix):
             del file["entry/mean/data"]
     else:
         shutil.rmtree(out / "entry/mean")
-    with pytest.raises(GeometryError, match="with other datasets that are missing"):
+    with pytest.raises(GeometryError, match="is there already, but damaged: datasets are missing"):
         reduce_run(run, geometry, out)
 
 
