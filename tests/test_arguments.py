@@ -1,13 +1,11 @@
 """One wrong thing for each argument of the functions that touch files and axes."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 
 import geomlib
 from geomlib import GeometryError, read_geometry, write_geometry
 
-mpl.use("Agg")
 SMALL = geomlib.example_geometry("LPD-Mini")
 
 

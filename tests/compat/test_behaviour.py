@@ -325,13 +325,9 @@ def test_square_pixels_of_dssc():
 
 @pytest.fixture
 def pyplot():
-    import matplotlib
-
-    matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    yield plt
-    plt.close("all")
+    return plt
 
 
 @pytest.mark.parametrize("name", ["AGIPD-500K", "JUNGFRAU-500K", "pnCCD", "ePix10K", "generic"])

@@ -80,10 +80,8 @@ def test_stacked_data_of_the_documentation(lpd_run):
     old, new = both(lpd)
     (image, _), (mine, _) = (g.position_modules(view) for g in (old, new))
     np.testing.assert_array_equal(mine, image, strict=True)
-    plt.switch_backend("agg")
     axes = new.plot_data(np.squeeze(stacked)[0])
     assert axes.images[0].get_array().shape == image.shape[-2:]
-    plt.close("all")
 
 
 def test_dask_averages_of_the_documentation():
