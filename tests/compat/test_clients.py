@@ -67,7 +67,6 @@ def test_lpd_data_of_the_documentation(lpd_run):
 
 def test_stacked_data_of_the_documentation(lpd_run):
     """``stack_detector_data``, as an array and module by module, and the picture of a frame."""
-    from matplotlib import pyplot as plt
 
     selected = lpd_run.select("*LPD1M-1/DET/*", "image.data")
     _, train = selected.train_from_index(0)
