@@ -44,9 +44,10 @@ test-compat: $(DEV_STAMP)
 test-notebooks: $(DEV_STAMP)
 	$(BIN)/python -m pytest -m notebooks tests/docs --durations=0
 
-# Formats, checks and the names of EXtra-geom have no loops of their own.
+# Our own loops as plain Python; tests of these see none that others do not.
+WITHOUT_LOOPS := formats checking compat runs cli data detectors benchmarks docs
 test-nojit: $(DEV_STAMP)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit' --ignore=tests/formats --ignore=tests/checking --ignore=tests/compat
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n auto -m 'not jit' $(WITHOUT_LOOPS:%=--ignore=tests/%)
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
