@@ -370,6 +370,8 @@ def module_labels(data: Any, detector: Detector, name: str = "data") -> tuple[in
     else:
         labels = np.arange(data.sizes["module"]) + detector.first_module_label
     first = detector.first_module_label
+    if not labels.size:
+        raise GeometryError(f"{name} holds no modules")
     numbers = labels - first if np.issubdtype(labels.dtype, np.integer) else np.array([-1])
     if numbers.min() < 0 or numbers.max() >= detector.n_modules:
         raise GeometryError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ FLAT = 1e-9
 
 #: Corners shrink to a third; a higher level takes ten times as long for a few percent.
 _PACKED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+#: What a copy of a detector takes over.
+_COPIED = (
+    *("_filename", "_mask", "_mask_crc", "_maskfile", "_flatfield", "_darkcurrent", "sensor"),
+    *("shape", "max_shape", "_pixel1", "_pixel2", "_pixel_corners", "IS_FLAT"),
+)
 
 
 class GeomlibDetector(NexusDetector):  # type: ignore[misc]
@@ -44,11 +50,12 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
 
     Positions are worked out in float64 from the tiles whenever pyFAI asks; pyFAI's own detectors
     keep corners in float32, and take the mean of four corners for the centre of a hexagon, a
-    quarter of a pixel off.
+    quarter of a pixel off. Corners that are set by hand (`set_pixel_corners`) go before the
+    geometry, and without either pyFAI has its regular grid.
 
     Parameters
     ----------
-    geometry : Geometry
+    geometry : Geometry, optional
         Where the pixels are.
     wide : bool
         Border pixels have their true, wider shapes.
@@ -58,23 +65,25 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
     IS_CONTIGUOUS = False
     force_pixel = False
     CORNERS = 4
+    #: Set by hand, or None.
+    _pixel_corners: NDArray | None
+    shape: tuple[int, ...]
+    max_shape: tuple[int, ...]
 
     def __init__(self, geometry: Geometry | None = None, wide: bool = False) -> None:
         # Not the constructors between: that of hexagons wants a regular grid.
         Detector.__init__(self, orientation=3)
         self._filename: str | None = None
         self._h5path: str | None = None
-        # pyFAI makes an empty one where it copies.
-        if geometry is not None:
-            self._set(geometry, wide)
-
-    def _set(self, geometry: Geometry, wide: bool) -> None:
-        modules, ss, fs = geometry.data_shape
         self.geometry, self.wide = geometry, wide
+        if geometry is not None:
+            self._set(geometry)
+
+    def _set(self, geometry: Geometry) -> None:
+        modules, ss, fs = geometry.data_shape
         self.shape = self.max_shape = (modules * ss, fs)
         self._pixel1, self._pixel2 = (float(size) for size in geometry.detector.pixel_size)
-        outlines = geometry.tile_outlines()
-        self.IS_FLAT = bool(np.abs(outlines[..., 2]).max() <= FLAT)
+        self.IS_FLAT = _is_flat(geometry)
         self.aliases = [geometry.detector.name]
         bad = geometry.bad_pixels().reshape(self.shape)
         self.mask = bad.astype(np.int8) if bad.any() else None
@@ -82,7 +91,41 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
     @property
     def name(self) -> str:
         """Name of the detector."""
+        if self.geometry is None:
+            return str(self.aliases[0] if self.aliases else type(self).__name__)
         return str(self.geometry.detector.name)
+
+    def _asked(self) -> Geometry | None:
+        """Return the geometry, where it says where the pixels are."""
+        return self.geometry if self._pixel_corners is None else None
+
+    def set_pixel_corners(self, ary: npt.ArrayLike | None) -> None:
+        """Put pixels elsewhere, in place of the geometry; None goes back to it.
+
+        Parameters
+        ----------
+        ary : array_like, shape (modules · ss, fs, 4 or 6, 3)
+            Corners as z, y, x, in metres.
+
+        Raises
+        ------
+        GeometryError
+            If the shape is wrong.
+        """
+        if ary is None:
+            self._pixel_corners = None
+            self.IS_FLAT = self.geometry is None or _is_flat(self.geometry)
+            return
+        shape = np.shape(ary)
+        known = shape[:2] if self.geometry is None else self.shape
+        if shape != (*known, self.CORNERS, 3):
+            raise GeometryError(f"corners must have shape {(*known, self.CORNERS, 3)}, not {shape}")
+        super().set_pixel_corners(ary)
+        self.shape = self.max_shape = known
+
+    def reset_pixel_corners(self) -> None:
+        """Forget corners that were set by hand."""
+        self.set_pixel_corners(None)
 
     def get_name(self) -> str:
         """Return the name of the detector."""
@@ -101,15 +144,23 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         ndarray of float64, shape (modules · ss, fs, 4 or 6, 3)
             z, y, x in metres. Pixels that belong to no tile, which are masked, lie on others.
         """
-        corners = self.geometry.pixel_corners(wide=self.wide)
+        geometry = self._asked()
+        if geometry is None:
+            grid: NDArray = super().get_pixel_corners(correct_binning)
+            return grid
+        corners = geometry.pixel_corners(wide=self.wide)
         # In one piece: the loops of pyFAI's distortion want it so.
-        return self._finite(np.ascontiguousarray(corners.reshape(*self.shape, -1, 3)[..., ::-1]))
+        in_order = np.ascontiguousarray(corners.reshape(*self.shape, -1, 3)[..., ::-1])
+        return _finite(in_order, geometry)
 
     def corners_in_file(self) -> npt.NDArray[np.float32]:
         """Return the same in float32, as pyFAI's files have them, in half the memory."""
-        corners = self.geometry.pixel_corners(wide=self.wide, dtype=np.float32)
+        geometry = self._asked()
+        if geometry is None:
+            return np.asarray(self.get_pixel_corners(), dtype=np.float32)
+        corners = geometry.pixel_corners(wide=self.wide, dtype=np.float32)
         in_order: NDArray = corners.reshape(*self.shape, -1, 3)[..., ::-1]
-        return self._finite(in_order)
+        return _finite(in_order, geometry)
 
     def calc_cartesian_positions(
         self,
@@ -134,19 +185,37 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         y, x, z : ndarray
             In metres; z is None for a flat detector.
         """
+        geometry = self._asked()
+        if geometry is None:
+            return self._of_corners(d1, d2, center, use_cython)
         if d1 is None or d2 is None:
             reference = "centre" if center else "corner"
-            places = self.geometry.pixel_positions(reference)  # type: ignore[arg-type]
-            places = self._finite(places.reshape(*self.shape, 3))
+            places = geometry.pixel_positions(reference)  # type: ignore[arg-type]
+            places = _finite(places.reshape(*self.shape, 3), geometry)
         else:
             shift = 0.5 if center else 0.0
-            places = self._places(np.asarray(d1) + shift, np.asarray(d2) + shift)
+            places = self._places(geometry, np.asarray(d1) + shift, np.asarray(d2) + shift)
         x, y, z = np.moveaxis(places, -1, 0)
         return y, x, None if self.IS_FLAT else z
 
-    def _places(self, s: FloatArray, f: FloatArray) -> FloatArray:
+    def _of_corners(
+        self, d1: NDArray | None, d2: NDArray | None, center: bool, use_cython: bool
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Positions where corners were set by hand, or of pyFAI's regular grid."""
+        corners = self._pixel_corners
+        if corners is None or not center or (d1 is not None and d2 is not None):
+            # Not the class between: hexagons have a regular grid there.
+            found: tuple[NDArray, NDArray, NDArray | None] = Detector.calc_cartesian_positions(
+                self, d1, d2, center, use_cython
+            )
+            return found
+        # Of all corners, of which pyFAI takes four.
+        z, y, x = np.moveaxis(corners.mean(axis=2, dtype=np.float64), -1, 0)
+        return y, x, None if self.IS_FLAT else z
+
+    def _places(self, geometry: Geometry, s: FloatArray, f: FloatArray) -> FloatArray:
         """Lab positions of points (s, f) of the image; those outside lie beyond the last pixel."""
-        detector, tiles = self.geometry.detector, self.geometry.tiles
+        detector, tiles = geometry.detector, geometry.tiles
         modules, n_ss, n_fs = detector.data_shape
         s, f = np.broadcast_arrays(np.asarray(s, np.float64), np.asarray(f, np.float64))
         row = np.clip(np.floor(s), 0, modules * n_ss - 1).astype(np.int64)
@@ -157,20 +226,12 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         away_s, away_f = s - row - 0.5, f - column - 0.5
         if detector.pixel_shape == "hexagon":
             away_s = away_s * coordinates.HEXAGON_HEIGHT
-        centres = self.geometry.data_to_lab(module, line + 0.5, column + 0.5)
+        centres = geometry.data_to_lab(module, line + 0.5, column + 0.5)
         places: FloatArray = (
             centres
             + away_s[..., np.newaxis] * tiles.ss[tile]
             + away_f[..., np.newaxis] * tiles.fs[tile]
         )
-        return places
-
-    def _finite(self, places: NDArray) -> NDArray:
-        """Put pixels that belong to no tile, which are masked, where the first pixel is."""
-        nowhere = (tile_map(self.geometry.detector) < 0).reshape(self.shape)
-        if nowhere.any():
-            places = places.copy()
-            places[nowhere] = places[~nowhere][0]
         return places
 
     def save(self, filename: str | os.PathLike[str]) -> None:
@@ -209,15 +270,14 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         return {"filename": self._filename, "orientation": 3}
 
     def __copy__(self) -> GeomlibDetector:
-        new = type(self)(self.geometry, self.wide)
-        new._filename = self._filename
-        for name in ("_mask", "_mask_crc", "_maskfile", "_flatfield", "_darkcurrent", "sensor"):
+        new = type(self)(geometry=self.geometry, wide=self.wide)
+        for name in _COPIED:
             setattr(new, name, getattr(self, name))
         return new
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> GeomlibDetector:
         new = self.__copy__()
-        for name in ("_mask", "_flatfield", "_darkcurrent"):
+        for name in ("_mask", "_flatfield", "_darkcurrent", "_pixel_corners"):
             value = getattr(self, name)
             setattr(new, name, value.copy() if isinstance(value, np.ndarray) else value)
         if memo is not None:
@@ -227,18 +287,42 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, GeomlibDetector):
             return False
-        return (self.geometry, self.wide) == (other.geometry, other.wide)
+        if (self.geometry, self.wide, self.shape) != (other.geometry, other.wide, other.shape):
+            return False
+        mine, others = self._pixel_corners, other._pixel_corners
+        if mine is None or others is None:
+            return mine is others
+        return np.array_equal(mine, others)
 
     def __hash__(self) -> int:
         return hash((self.geometry, self.wide))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.geometry, self.wide), self.__getstate__()
+        again = partial(type(self), geometry=self.geometry, wide=self.wide)
+        return again, (), self.__getstate__()
 
     def __repr__(self) -> str:
         n_ss, n_fs = self.shape
-        shape = "true border pixels" if self.wide else "nominal pixels"
-        return f"Detector {self.name} of geomlib: {n_ss} × {n_fs} pixels, {shape}"
+        if self._pixel_corners is not None:
+            pixels = "corners set by hand"
+        elif self.geometry is None:
+            pixels = "on a regular grid"
+        else:
+            pixels = "true border pixels" if self.wide else "nominal pixels"
+        return f"Detector {self.name} of geomlib: {n_ss} × {n_fs} pixels, {pixels}"
+
+
+def _is_flat(geometry: Geometry) -> bool:
+    return bool(np.abs(geometry.tile_outlines()[..., 2]).max() <= FLAT)
+
+
+def _finite(places: NDArray, geometry: Geometry) -> NDArray:
+    """Put pixels that belong to no tile, which are masked, where the first pixel is."""
+    nowhere = (tile_map(geometry.detector) < 0).reshape(places.shape[:2])
+    if nowhere.any():
+        places = places.copy()
+        places[nowhere] = places[~nowhere][0]
+    return places
 
 
 class HexagonalDetector(GeomlibDetector, HexDetector):  # type: ignore[misc]
@@ -298,7 +382,8 @@ def write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
         if detector.sensor.thickness:
             group["sensor_thickness"] = detector.sensor.thickness
             group["sensor_thickness"].attrs["unit"] = "m"
-    group[LAYOUT_KEY] = hdf5.fixed(layout_text(detector.geometry.detector))
+    if detector.geometry is not None:
+        group[LAYOUT_KEY] = hdf5.fixed(layout_text(detector.geometry.detector))
 
 
 def _packed(group: h5py.Group, name: str, values: NDArray) -> h5py.Dataset:

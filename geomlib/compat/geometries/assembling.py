@@ -26,30 +26,22 @@ def is_labelled(data: object) -> bool:
     return xarray is not None and isinstance(data, xarray.DataArray)
 
 
-def check_labels(geom: DetectorGeometryBase, data: Any) -> None:
-    """Check the modules and pixels of labelled data.
+def prepared(geom: DetectorGeometryBase, data: Any) -> Any:
+    """Return data as geomlib takes it: with its axis of modules, and without a mask of numpy's.
+
+    Masked pixels become NaN, or 0 in whole numbers.
 
     Raises
     ------
     GeometryError
-        If they are not those of the detector.
+        If it is labelled, and has no dimension ``module``.
     """
-    modules, *pixels = geom.expected_data_shape
-    first = geom.geometry.detector.first_module_label
-    if "module" not in data.dims or "module" not in data.coords:
-        raise GeometryError(
-            f"labelled data must have a dimension 'module' with numbers; it has {data.dims}"
-        )
-    labels = data.coords["module"].values
-    if labels.size and not (first <= labels.min() and labels.max() < first + modules):
-        raise GeometryError(
-            f"module number labels should be in the range {first}-{first + modules - 1}, "
-            f"not {labels.min()}-{labels.max()}"
-        )
-    if list(data.shape[-2:]) != pixels:
-        raise GeometryError(
-            f"Wrong pixel dimensions for detector modules: {data.shape[-2:]}, not {tuple(pixels)}"
-        )
+    data = geom._ensure_shape(data)
+    if is_labelled(data) and "module" not in data.dims:
+        raise GeometryError(f"labelled data must have a dimension 'module'; it has {data.dims}")
+    if isinstance(data, np.ma.MaskedArray):
+        return data.filled(np.nan if np.issubdtype(data.dtype, np.inexact) else 0)
+    return data
 
 
 def thread_count(threadpool: Any) -> int | None:
@@ -61,15 +53,9 @@ def position(
     geom: DetectorGeometryBase, data: Any, out: NDArray | None, threadpool: Any
 ) -> tuple[NDArray, NDArray]:
     """Assemble data; see `DetectorGeometryBase.position_modules`."""
-    if is_labelled(data):
-        check_labels(geom, data)
-    geometry, threads = geom.geometry, thread_count(threadpool)
+    data, geometry, threads = prepared(geom, data), geom.geometry, thread_count(threadpool)
     if out is None:
-        if isinstance(data, np.ma.MaskedArray):
-            mask = np.ma.getmaskarray(data)
-            image = assemble_data(np.ma.getdata(data), geometry, mask=mask, threads=threads)
-        else:
-            image = assemble_data(data, geometry, threads=threads).compute()
+        image = assemble_data(data, geometry, threads=threads).compute()
         return image.data, image.centre
     _onto(data, geometry, out, threads)
     return out, np.array(make_plan(geometry, "snap", False).grid.centre)
@@ -97,9 +83,7 @@ def position_symmetric(
     geom: DetectorGeometryBase, data: Any, out: NDArray | None, threadpool: Any
 ) -> NDArray:
     """Assemble data; see `DetectorGeometryBase.position_modules_symmetric`."""
-    if is_labelled(data):
-        check_labels(geom, data)
-    geometry, threads = geom.geometry, thread_count(threadpool)
+    data, geometry, threads = prepared(geom, data), geom.geometry, thread_count(threadpool)
     if out is None:
         return assemble_data(data, geometry, centred=True, threads=threads).compute().data
     grid = make_plan(geometry, "snap", False).grid

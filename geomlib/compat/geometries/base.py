@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -178,8 +179,8 @@ class DetectorGeometryBase:
         dims: Sequence[str | int] = crystfel.DIMS,
         nquads: int | None = None,
         adu_per_ev: float | None = None,
-        clen: float | None = None,
-        photon_energy: float | None = None,
+        clen: float | str | None = None,
+        photon_energy: float | str | None = None,
     ) -> None:
         """Write a CrystFEL ``.geom`` file, as `geomlib.write_geometry` does.
 
@@ -197,10 +198,10 @@ class DetectorGeometryBase:
             Number of quadrants, each a group.
         adu_per_ev : float, optional
             Detector units for one eV.
-        clen : float, optional
-            Detector distance in metres.
-        photon_energy : float, optional
-            In eV.
+        clen : float or str, optional
+            Detector distance in metres, or where it is in the data files.
+        photon_energy : float or str, optional
+            In eV, or a text such as ``"9.3 keV"``, or where it is in the data files.
 
         What is None is taken from ``metadata["crystfel"]``. A geometry that was read from a
         ``.geom`` file keeps its text but for what has changed.
@@ -228,7 +229,7 @@ class DetectorGeometryBase:
         if geometry.motor_positions is not None:
             # They are where they were before.
             geometry = geometry.replace(motor_positions=None)
-        return type(self)(geometry, metadata=crystfel.copy_of(self._metadata))
+        return type(self)(geometry, metadata=deepcopy(self._metadata))
 
     def offset(
         self, shift: npt.ArrayLike, *, modules: Selection = _ALL, tiles: Selection = _ALL
@@ -306,7 +307,8 @@ class DetectorGeometryBase:
     def to_pyfai_detector(self, **kwargs: Any) -> Any:
         """Return a detector of pyFAI, as `geomlib.to_pyfai_detector` does.
 
-        ``pixel1``, ``pixel2`` and ``orientation`` are those of pyFAI's detectors.
+        Keywords are those of pyFAI's detectors: ``pixel1``, ``pixel2``, ``sensor``,
+        ``orientation``, which can only be 3.
         """
         from geomlib.compat.geometries import pyfai
 
@@ -314,7 +316,7 @@ class DetectorGeometryBase:
             raise NotImplementedError
         cls: Any = getattr(pyfai, self._pyfai_cls_name)
         # As in EXtra-geom, bad regions are not masked.
-        return cls(self.geometry.replace(bad_regions=()), **kwargs)
+        return cls(geometry=self.geometry.replace(bad_regions=()), **kwargs)
 
     # -- Images -------------------------------------------------------------------------
 
@@ -366,7 +368,7 @@ class DetectorGeometryBase:
         TypeError
             If the data does not fit the dtype of `out`.
         """
-        return assembling.position(self, self._ensure_shape(data), out, threadpool)
+        return assembling.position(self, data, out, threadpool)
 
     def position_modules_fast(
         self, data: Any, out: NDArray | None = None, threadpool: Any = None
@@ -384,7 +386,7 @@ class DetectorGeometryBase:
         self, data: Any, out: NDArray | None = None, threadpool: Any = None
     ) -> NDArray:
         """Assemble data with the beam in the middle of the image; `out` may be larger than it."""
-        return assembling.position_symmetric(self, self._ensure_shape(data), out, threadpool)
+        return assembling.position_symmetric(self, data, out, threadpool)
 
     def position_modules_interpolate(
         self,
@@ -433,11 +435,9 @@ class DetectorGeometryBase:
 
         grid = interpolation.grid_of(self, oversample, output_pixel_size)
         if resize and device is None and not dis_kwargs:
-            return interpolation.split(self, self._ensure_shape(data), grid, empty)
+            return interpolation.split(self, data, grid, empty)
         options = {"resize": resize, "method": method, "empty": empty, "device": device}
-        return interpolation.by_pyfai(
-            self, self._ensure_shape(data), grid, options, dis_kwargs or {}
-        )
+        return interpolation.by_pyfai(self, data, grid, options, dis_kwargs or {})
 
     def take_modules(self, image: NDArray) -> NDArray:
         """Take an image apart into module data, (modules, ss, fs)."""
@@ -477,7 +477,7 @@ class DetectorGeometryBase:
         from geomlib.compat.geometries import pictures
 
         view = pictures.View(axis_units, frontview, ax, figsize, colorbar)
-        return pictures.plot_data(self, self._ensure_shape(data), view, interpolate, kwargs)
+        return pictures.plot_data(self, data, view, interpolate, kwargs)
 
     def plot_data_fast(self, data: Any, **kwargs: Any) -> Axes:
         """Do what `plot_data` does: an old name."""

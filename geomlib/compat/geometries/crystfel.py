@@ -6,35 +6,47 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from copy import deepcopy
 from operator import index
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.atomic import replacing
-from geomlib.compat.geometries.motors import read_motors_from_geom
+from geomlib.compat.geometries.motors import motors_to_geom, read_motors_from_geom
 from geomlib.detector import Detector
 from geomlib.errors import GeometryError, GeometryFileError, quiet
 from geomlib.formats import read_geometry
 from geomlib.formats.crystfel.document import Document
+from geomlib.formats.crystfel.groups import free_name
 from geomlib.formats.crystfel.numerals import in_pixels
 from geomlib.formats.crystfel.panels import PanelView
 from geomlib.formats.crystfel.write import crystfel_text
 from geomlib.geometry import Geometry
 from geomlib.metadata import BadRegion
+from geomlib.movement import motor_shape
 
 if TYPE_CHECKING:
     from geomlib.compat.geometries.base import DetectorGeometryBase
 
 AnyGeometry = TypeVar("AnyGeometry", bound="DetectorGeometryBase")
 Metadata = dict[str, Any]
+NDArray = npt.NDArray[Any]
 #: Axes of the data in virtual CXI files of European XFEL.
 DIMS: tuple[str | int, ...] = ("frame", "modno", "ss", "fs")
+#: What cfelpyutils, and with it EXtra-geom, has for what a file does not say.
+_ABSENT: Metadata = {
+    **{"data": "", "mask": ""},
+    **{"adu_per_eV": math.nan, "clen": math.nan, "photon_energy": 0.0},
+}
 _PANEL = re.compile(r"p(\d+)a(\d+)")
 _DIM_LINE = re.compile(r"^([^;=\n/]*/)?dim\d+ = (\S+)$", re.MULTILINE)
+_MOTOR_LINE = re.compile(r"^;XGEOM MOTOR[^\n]*\n", re.MULTILINE)
+#: What is a number, or a place in the data files.
+_NUMBERS = ("clen", "photon_energy")
 _AXES_COMMENT = re.compile(r"^; The axes of the data are .*$", re.MULTILINE)
 _AXIS_NAMES = {"%": "frame", "ss": "ss", "fs": "fs"}
 
@@ -66,11 +78,6 @@ def read(cls: type[AnyGeometry], filename: str | PathLike[str]) -> AnyGeometry:
     return geom
 
 
-def copy_of(metadata: Metadata | None) -> Metadata | None:
-    """Return metadata that may be changed without the original."""
-    return deepcopy(metadata)
-
-
 def metadata_of(geometry: Geometry) -> Metadata:
     """Return what a geometry holds besides positions; empty if that is nothing."""
     found: Metadata = {
@@ -83,7 +90,8 @@ def metadata_of(geometry: Geometry) -> Metadata:
     from_file = geometry.source is not None and geometry.source.format == "crystfel"
     if not from_file and not geometry.bad_regions and all(v is None for v in found.values()):
         return {}
-    return {"crystfel": {**found, "bad": bad_of(geometry)}}
+    said = {key: _ABSENT[key] if value is None else value for key, value in found.items()}
+    return {"crystfel": {**said, "bad": bad_of(geometry)}}
 
 
 def _adu_per_ev(geometry: Geometry) -> float | None:
@@ -96,7 +104,15 @@ def _adu_per_ev(geometry: Geometry) -> float | None:
 
 def bad_of(geometry: Geometry) -> dict[str, dict[str, Any]]:
     """Bad regions as cfelpyutils has them: x and y in pixels; ss and fs inclusive, of a module."""
-    return {region.name: _bad_entry(geometry, region) for region in geometry.bad_regions}
+    return {name: _bad_entry(geometry, region) for name, region in _by_name(geometry).items()}
+
+
+def _by_name(geometry: Geometry) -> dict[str, BadRegion]:
+    """Give the parts of a region that spans several tiles, which share its name, a number each."""
+    regions: dict[str, BadRegion] = {}
+    for region in geometry.bad_regions:
+        regions[free_name(region.name, regions)] = region
+    return regions
 
 
 def _bad_entry(geometry: Geometry, region: BadRegion) -> dict[str, Any]:
@@ -131,10 +147,18 @@ def write(
 ) -> None:
     """Write a ``.geom`` file; see `DetectorGeometryBase.write_crystfel_geom`."""
     axes = _checked_dims(dims)
+    for key in _NUMBERS:
+        if given[key] is not None and not isinstance(given[key], str):
+            checks.number(key, given[key], positive=True)
     metadata = geom.metadata.get("crystfel", {})
-    values = {key: metadata.get(key) if value is None else value for key, value in given.items()}
-    geometry = _described(geom, values, metadata.get("bad"), nquads)
-    adu = _known(values["adu_per_eV"])
+    values = {
+        key: _known(metadata.get(key)) if value is None else value for key, value in given.items()
+    }
+    # CrystFEL takes a place in the data files too, and energies with a unit.
+    texts = {key: values[key] for key in _NUMBERS if isinstance(values[key], str)}
+    # Numbers in their place for now, so that nobody is asked to fill them in.
+    geometry = _described(geom, values | dict.fromkeys(texts, 1.0), metadata.get("bad"), nquads)
+    adu = values["adu_per_eV"]
     layout = _layout(axes)
     if layout is not None:
         text = crystfel_text(geometry, adu_per_ev=adu, **layout)
@@ -143,6 +167,10 @@ def write(
         plain = "vcxi" if "modno" in axes else "cheetah"
         text = crystfel_text(geometry.replace(source=None), adu_per_ev=adu, layout=plain)
         text = _with_axes(text, axes)
+    for key, said in texts.items():
+        text = _with_text(text, key, said)
+    if (motors := getattr(geom, "motor_positions", None)) is not None:
+        text = _with_motors(text, geometry, motors)
     with replacing(filename) as temporary:
         Path(temporary).write_bytes(text.encode("utf-8", "surrogateescape"))
 
@@ -153,26 +181,63 @@ def _described(
     """Return the geometry with all that the file is to say."""
     geometry = geom.geometry
     changes: Metadata = {
-        "distance": _known(values["clen"]),
-        "photon_energy": _known(values["photon_energy"]),
+        "distance": values["clen"],
+        "photon_energy": values["photon_energy"],
         "data_path": values["data"] or None,
         "mask_path": values["mask"] or None,
-        "motor_positions": getattr(geom, "motor_positions", None),
     }
-    wanted = {} if bad is None else bad
+    motors: NDArray | None = getattr(geom, "motor_positions", None)
+    has_motors = geometry.detector.motors is not None
+    if motors is not None and has_motors and np.shape(motors) == motor_shape(geometry.detector):
+        changes["motor_positions"] = motors
+    wanted, before, regions = bad or {}, bad_of(geometry), _by_name(geometry)
     # NaN is not equal to itself, but its text is.
-    if repr(wanted) != repr(bad_of(geometry)):
-        changes["bad_regions"] = [_region(geometry, name, entry) for name, entry in wanted.items()]
+    if repr(wanted) != repr(before):
+        changes["bad_regions"] = [
+            regions[name]
+            if repr(entry) == repr(before.get(name))
+            else _region(geometry, name, entry)
+            for name, entry in wanted.items()
+        ]
     if nquads is not None:
         changes["groups"] = _groups(geometry.detector, index(nquads))
     return geometry.replace(**changes)
 
 
-def _known(value: Any) -> float | None:
-    """Return a number, or None for what stands for an unknown one: NaN, and 0 or -1."""
-    if isinstance(value, int | float | np.number) and not value > 0:
-        return None
-    return value  # type: ignore[no-any-return]
+def _known(value: Any) -> Any:
+    """Return what metadata say, or None for what stands for an unknown number: NaN, and 0 or -1."""
+    unknown = isinstance(value, int | float | np.number) and not value > 0
+    return None if unknown else value
+
+
+def _with_text(text: str, key: str, value: str) -> str:
+    """Let a key that has a number have a text instead.
+
+    Raises
+    ------
+    GeometryError
+        If the text has more than a line, or the file has the key for panels alone.
+    """
+    if not value.strip() or re.search(r"[\r\n;]", value):
+        raise GeometryError(f"{key} must be a number or a text of one line, not {value!r}")
+    new, count = re.subn(
+        # With the comment that geomlib puts behind a number, which would be wrong.
+        rf"^({key}[ \t]*=[ \t]*)[^;\r\n]*?(?:  ; eV|  ; detector distance in metres)?"
+        r"(?=[ \t]*(?:;|\r|\n|$))",
+        lambda match: match[1] + value.strip(),
+        text,
+        flags=re.MULTILINE,
+    )
+    if not count:
+        raise GeometryError(f"the file has no line '{key} = …' for {value!r} but for panels")
+    return new
+
+
+def _with_motors(text: str, geometry: Geometry, positions: NDArray) -> str:
+    """Add positions of motors that geomlib's writer does not know of."""
+    if geometry.motor_positions is not None and np.array_equal(geometry.motor_positions, positions):
+        return text
+    return motors_to_geom(positions) + _MOTOR_LINE.sub("", text)
 
 
 def _region(geometry: Geometry, name: str, entry: Mapping[str, Any]) -> BadRegion:

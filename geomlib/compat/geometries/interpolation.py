@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.assembly import assemble_data
-from geomlib.compat.geometries.assembling import check_labels, is_labelled
+from geomlib.assembly.inputs import module_labels
+from geomlib.compat.geometries.assembling import is_labelled, prepared
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError
 
@@ -47,7 +49,7 @@ def grid_of(
     NotImplementedError
         If pixels are hexagons.
     GeometryError
-        If `oversample` is no positive whole number.
+        If `oversample` is no positive whole number, or `output_pixel_size` no size.
     """
     geometry = geom.geometry
     if geometry.detector.pixel_shape == "hexagon":
@@ -58,22 +60,22 @@ def grid_of(
     if not isinstance(oversample, int | float | np.number) or oversample < 1 or oversample % 1:
         raise GeometryError(f"oversample must be a positive integer, not {oversample!r}")
     size = geom._pixel_shape if output_pixel_size is None else np.asarray(output_pixel_size)
-    pixel = np.broadcast_to(size, 2).astype(np.float64) / int(oversample)
-    return OutputGrid(pixel, geometry.tile_outlines()[..., :2].min(axis=(0, 1)))
+    pixel = checks.array("output_pixel_size", size, (), (2,)) / int(oversample)
+    if np.any(pixel <= 0):
+        raise GeometryError(f"output_pixel_size must be positive, not {output_pixel_size!r}")
+    return OutputGrid(np.broadcast_to(pixel, 2), geometry.tile_outlines()[..., :2].min(axis=(0, 1)))
 
 
 def split(
     geom: DetectorGeometryBase, data: Any, grid: OutputGrid, empty: float
 ) -> tuple[NDArray, FloatArray]:
     """Share out counts by geomlib's own loops."""
-    if is_labelled(data):
-        check_labels(geom, data)
     size_x, size_y = grid.pixel_size.tolist()
     geometry = geom.geometry.offset(-grid.low)
     # EXtra-geom takes wide border pixels for nominal ones.
     nominal = replace(geometry.detector, wide_edges=None)
     image = assemble_data(
-        data,
+        prepared(geom, data),
         geometry.replace(detector=nominal),
         method="split",
         values="counts",
@@ -110,10 +112,11 @@ def by_pyfai(
 
 def _all_modules(geom: DetectorGeometryBase, data: Any) -> NDArray:
     """Return data with all modules; those that are missing count nothing."""
+    data = prepared(geom, data)
     if is_labelled(data):
-        check_labels(geom, data)
-        first, count = geom.geometry.detector.first_module_label, geom.expected_data_shape[0]
-        data = data.reindex(module=range(first, first + count), fill_value=0)
+        detector = geom.geometry.detector
+        data = data.assign_coords(module=list(module_labels(data, detector)))
+        data = data.reindex(module=range(detector.n_modules), fill_value=0)
         frames = [name for name in data.dims[:-2] if name != "module"]
         data = data.transpose(*frames, "module", *data.dims[-2:]).values
     array = np.asarray(data)
