@@ -58,6 +58,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException as problem:
         with suppress(OSError):
             temporary.unlink()
-        if isinstance(problem, OSError):
+        if isinstance(problem, OSError) and not isinstance(problem, GeometryFileError):
             raise system_error(problem, path, "written") from problem
         raise

@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from errno import ENOENT
 from os import PathLike, fspath
+from typing import Any
 
 
 class GeometryError(ValueError):
@@ -16,6 +18,8 @@ class GeometryError(ValueError):
 
 class GeometryFileError(GeometryError):
     """A geometry file cannot be read, or cannot hold what it is asked to hold.
+
+    Where there is no such file or folder, it is a `FileNotFoundError` as well.
 
     Parameters
     ----------
@@ -51,14 +55,25 @@ class GeometryFileError(GeometryError):
             where += f" [{self.key}]" if where else f"[{self.key}]"
         return f"{where}: {self.message}" if where else self.message
 
+    def __str__(self) -> str:
+        return self._text()
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_file_error, (self.message, self.path, self.line, self.key)
+        return _rebuild, (type(self), self.message, self.path, self.line, self.key)
 
 
-def _rebuild_file_error(
-    message: str, path: str | None, line: int | None, key: str | None
+def _rebuild(
+    kind: type[GeometryFileError], message: str, path: str | None, line: int | None, key: str | None
 ) -> GeometryFileError:
-    return GeometryFileError(message, path=path, line=line, key=key)
+    return kind(message, path=path, line=line, key=key)
+
+
+class MissingFileError(GeometryFileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.errno, self.strerror, self.filename = ENOENT, self.message, self.path
 
 
 def system_error(problem: OSError, path: str | PathLike[str], verb: str) -> GeometryFileError:
@@ -73,9 +88,13 @@ def system_error(problem: OSError, path: str | PathLike[str], verb: str) -> Geom
     verb : {"read", "written"}
         What could not be done.
     """
+    if isinstance(problem, GeometryFileError):
+        # Somebody has said so already, perhaps of another file.
+        return problem
     if isinstance(problem, FileNotFoundError):
-        reason = "there is no such file" if verb == "read" else "there is no such folder"
-    elif isinstance(problem, IsADirectoryError):
+        what = "file" if verb == "read" else "folder"
+        return MissingFileError(f"there is no such {what}", path=path)
+    if isinstance(problem, IsADirectoryError):
         reason = "is a folder; expected a file"
     else:
         reason = f"cannot be {verb}: {problem.strerror or problem}"

@@ -1,3 +1,4 @@
+import errno
 import pickle
 import threading
 import warnings
@@ -6,6 +7,7 @@ import pytest
 
 import geomlib
 from geomlib import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.atomic import replacing
 from geomlib.errors import collected, quiet, warn
 
 
@@ -27,6 +29,27 @@ def test_file_error_says_where(arguments, text):
     assert isinstance(error, ValueError)
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.path, copy.line, copy.key) == (text, error.path, error.line, error.key)
+
+
+def test_missing_files_are_what_python_calls_them(tmp_path):
+    path = tmp_path / "no" / "a.geom"
+    with pytest.raises(FileNotFoundError) as caught:
+        geomlib.read_geometry(path)
+    error = caught.value
+    assert isinstance(error, GeometryFileError)
+    assert str(error) == f"{path}: there is no such file"
+    assert (error.errno, error.filename, error.path) == (errno.ENOENT, str(path), str(path))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.filename) == (type(error), str(error), str(path))
+    with pytest.raises(FileNotFoundError, match=r"a\.geom: there is no such folder"):
+        geomlib.write_geometry(geomlib.example_geometry("LPD-Mini"), path)
+    # A missing file that is named inside of the writing of another one.
+    with (
+        pytest.raises(GeometryFileError, match=r"no/a\.geom: there is no such file"),
+        replacing(tmp_path / "b.geom"),
+    ):
+        geomlib.read_geometry(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_warnings_point_at_the_line_of_the_user():

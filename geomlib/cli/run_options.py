@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from geomlib.cli.options import read_geometry_file
-from geomlib.errors import GeometryError, GeometryFileError
+from geomlib.errors import GeometryError, MissingFileError
 
 if TYPE_CHECKING:
     from geomlib.runs import Run
@@ -126,7 +126,7 @@ def detector_hint(detector: str | None) -> Any:
     path = Path(detector)
     if not path.is_file():
         if path.suffix:
-            raise GeometryFileError("there is no such file", path=path)
+            raise MissingFileError("there is no such file", path=path)
         return detector
     return read_geometry_file(Path(detector))
 

@@ -291,6 +291,8 @@ def _there_and_back(
                 raise GeometryFileError(
                     problem.message, path=path, line=problem.line, key=problem.key
                 ) from problem
+    except GeometryFileError:
+        raise
     except OSError as problem:
         raise GeometryFileError(
             f"cannot be tried out in a temporary folder: {problem.strerror or problem}; the "

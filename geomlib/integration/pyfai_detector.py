@@ -146,7 +146,10 @@ class GeomlibDetector(NexusDetector):  # type: ignore[misc]
         """
         geometry = self._asked()
         if geometry is None:
+            by_hand = self._pixel_corners
             grid: NDArray = super().get_pixel_corners(correct_binning)
+            # It would keep a regular grid as if somebody had set it.
+            self._pixel_corners = by_hand
             return grid
         corners = geometry.pixel_corners(wide=self.wide)
         # In one piece: the loops of pyFAI's distortion want it so.

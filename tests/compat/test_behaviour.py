@@ -174,8 +174,12 @@ def test_what_is_not_known_is_not_written(agipd, tmp_path):
         agipd.write_crystfel_geom(tmp_path / "a.geom")
     with pytest.warns(GeometryWarning, match="reject"):
         geom = replacement.AGIPD_500K2GGeometry.from_crystfel_geom(tmp_path / "a.geom")
-    assert geom.metadata["crystfel"]["clen"] is None
-    geom.metadata["crystfel"] |= {"clen": np.nan, "photon_energy": 0.0, "adu_per_eV": np.nan}
+    assert repr(geom.metadata["crystfel"]) == repr(
+        {
+            "data": "/entry_1/instrument_1/detector_1/data", "mask": "", "adu_per_eV": np.nan,
+            "clen": np.nan, "photon_energy": 0.0, "bad": {},
+        }
+    )  # fmt: skip
     geom.write_crystfel_geom(tmp_path / "b.geom")
     assert (tmp_path / "b.geom").read_bytes() == (tmp_path / "a.geom").read_bytes()
 
@@ -254,7 +258,7 @@ def test_labelled_data():
     all_three = np.full((2, 3, 512, 1024), np.nan, "f4")
     all_three[:, [0, 2]] = data
     np.testing.assert_array_equal(image, geom.position_modules(all_three)[0])
-    with pytest.raises(GeometryError, match="range 1-3, not 0-2"):
+    with pytest.raises(GeometryError, match=r"range 1-3: the module labels of data are \[0, 2\]"):
         geom.position_modules(labelled.assign_coords(module=[0, 2]))
     with pytest.raises(GeometryError, match="dimension 'module'"):
         geom.position_modules(labelled.rename(module="part"))
@@ -262,6 +266,26 @@ def test_labelled_data():
     out[:] = 3
     geom.position_modules(labelled, out=out)
     np.testing.assert_array_equal(out, np.where(np.isnan(image), 3, image))
+
+
+@pytest.mark.parametrize("name", ["AGIPD-500K", "JUNGFRAU, 3 modules"])
+def test_modules_without_labels_are_all_of_them_in_order(name):
+    xarray = pytest.importorskip("xarray")
+    geom = EXAMPLES[name](replacement)
+    data = np.random.default_rng(0).random(geom.expected_data_shape, dtype="f4")
+    labelled = xarray.DataArray(data, dims=("module", "y", "x"))
+    methods = [geom.position_modules, geom.position_modules_interpolate]
+    if name != "AGIPD-500K":
+        # In EXtra-geom, modules of a JUNGFRAU are counted from 1 here and from 0 there.
+        methods.pop()
+    for method in methods:
+        np.testing.assert_array_equal(method(labelled)[0], method(data)[0])
+    with pytest.raises(GeometryError, match="module number labels should be in the range"):
+        geom.position_modules(labelled.assign_coords(module=list("abcdefgh")[: len(data)]))
+    with pytest.raises(GeometryError, match="holds no modules"):
+        geom.position_modules(labelled[:0])
+    with pytest.raises(GeometryError, match="Wrong pixel dimensions"):
+        geom.position_modules(labelled[..., 1:])
 
 
 def test_numbers_that_do_not_fit(agipd):
@@ -291,8 +315,17 @@ def test_any_kind_of_numbers_onto_an_array(agipd, dtype):
 
 def test_masked_pixels_are_missing(agipd):
     data = np.ma.masked_less(np.random.default_rng(0).random(agipd.expected_data_shape), 0.5)
+    filled = data.filled(np.nan)
     image, _ = agipd.position_modules(data)
-    np.testing.assert_array_equal(image, agipd.position_modules(data.filled(np.nan))[0])
+    np.testing.assert_array_equal(image, agipd.position_modules(filled)[0])
+    onto = agipd.output_array_for_position((), float)
+    np.testing.assert_array_equal(agipd.position_modules(data, out=onto)[0], image)
+    for method in (agipd.position_modules_symmetric, agipd.position_modules_interpolate):
+        np.testing.assert_array_equal(method(data)[0], method(filled)[0])
+    whole = np.ma.masked_less(np.arange(data.size).reshape(data.shape), 7)
+    np.testing.assert_array_equal(
+        agipd.position_modules(whole)[0], agipd.position_modules(whole.filled(0))[0]
+    )
 
 
 def test_modules_without_tiles():
@@ -320,105 +353,7 @@ def test_square_pixels_of_dssc():
     assert tuple(centre) == tuple(at)
 
 
-# -- Pictures ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pyplot():
-    from matplotlib import pyplot as plt
-
-    return plt
-
-
-@pytest.mark.parametrize("name", ["AGIPD-500K", "JUNGFRAU-500K", "pnCCD", "ePix10K", "generic"])
-def test_pictures(pyplot, name):
-    geom = EXAMPLES[name](replacement)
-    data = np.random.default_rng(0).random(geom.expected_data_shape)
-    for ax in (
-        geom.plot_data(data),
-        geom.plot_data_fast(data, axis_units="m", frontview=False, figsize=(3, 3), colorbar=False),
-        geom.plot_data(data, ax=pyplot.subplots()[1], colorbar={"shrink": 0.5}, cmap="gray"),
-        geom.inspect(),
-        geom.inspect(axis_units="m", frontview=False),
-        geom.compare(geom.offset((1e-3, 0)), scale=3),
-    ):
-        assert isinstance(ax, pyplot.Axes)
-    with pytest.raises(GeometryError, match="axis_units"):
-        geom.inspect(axis_units="mm")
-    with pytest.raises(GeometryError, match="axis_units"):
-        geom.plot_data(data, axis_units="mm")
-
-
-@pytest.mark.filterwarnings("ignore:The set_bad function:PendingDeprecationWarning")
-def test_colours_and_sizes_are_those_of_extra_geom(pyplot, agipd):
-    old = EXAMPLES["AGIPD-500K"](original)
-    data = np.random.default_rng(0).random(agipd.expected_data_shape)
-    mine, theirs = (g.plot_data(data).images[0] for g in (agipd, old))
-    assert mine.get_clim() == theirs.get_clim()
-    np.testing.assert_array_equal(mine.get_array(), theirs.get_array())
-    # There, the image is a pixel wider and higher than its pixels.
-    assert np.subtract(mine.get_extent(), theirs.get_extent()).tolist() == [0.5, -0.5, 0.5, -0.5]
-    assert agipd.plot_data(data, figsize=(4, 3)).figure.get_size_inches().tolist() == [4, 3]
-    assert agipd.plot_data(data, vmin=0, vmax=9).images[0].get_clim() == (0, 9)
-    assert agipd.plot_data(np.zeros_like(data)).images[0].get_clim()[0] == 0
-    assert agipd.inspect().get_title(loc="left") or agipd.inspect().get_title()
-    with pytest.raises(GeometryError, match="one frame"):
-        agipd.plot_data(data[np.newaxis])
-
-
-@pytest.mark.jit
-def test_an_interpolated_picture(pyplot):
-    geom = EXAMPLES["LPD-Mini"](replacement)
-    ax = geom.plot_data(np.ones(geom.expected_data_shape), interpolate=True)
-    low_x, _, low_y, _ = ax.images[0].get_extent()
-    corner = geom.geometry.tile_outlines()[..., :2].min(axis=(0, 1)) / geom.pixel_size
-    assert (low_x, low_y) == pytest.approx(tuple(corner))
-
-
-def test_names_of_modules(pyplot):
-    geom = EXAMPLES["JUNGFRAU, gaps"](replacement)
-    texts = [t.get_text() for t in geom.inspect(module_names=["left", "right"]).texts]
-    assert {"left", "right"} <= set(texts)
-
-
-def test_hexagons(pyplot):
-    dssc = EXAMPLES["DSSC-1M"](replacement)
-    data = np.random.default_rng(0).random((128, 512))
-    ax = dssc.plot_data_hexes(data, module=4, colorbar={"orientation": "horizontal"})
-    assert len(ax.collections) >= 2
-    assert len(ax.figure.axes) == 2
-    with pytest.raises(GeometryError, match="data must have shape"):
-        dssc.plot_data_hexes(data)
-    ax = dssc.plot_data(np.ones(dssc.expected_data_shape))
-    assert len(ax.figure.axes) == 1, "no colour bar"
-
-
-# -- pyFAI ------------------------------------------------------------------------------
-
-
-def test_pyfai_detectors_in_poni_files(agipd, tmp_path):
-    import pyFAI
-    from pyFAI.integrator.azimuthal import AzimuthalIntegrator
-
-    detector = agipd.to_pyfai_detector(pixel1=1e-4)
-    assert (detector.pixel1, detector.pixel2) == (1e-4, 2e-4)
-    assert pickle.loads(pickle.dumps(detector)) == detector
-    integrator = AzimuthalIntegrator(dist=0.3, wavelength=1e-10, detector=detector)
-    integrator.save(tmp_path / "a.poni")
-    again = pyFAI.load(str(tmp_path / "a.poni"))
-    assert type(again.detector).__name__ == "AGIPD500K"
-    assert (again.dist, again.pixel1, again.detector.shape) == (0.3, 1e-4, (4096, 128))
-    with pytest.raises(GeometryError, match="orientation"):
-        agipd.to_pyfai_detector(orientation=1)
-
-
-def test_bad_regions_are_no_mask_for_pyfai(tmp_path):
-    agipd = EXAMPLES["AGIPD-1M"](replacement)
-    agipd.metadata["crystfel"] = {"bad": BAD}
-    agipd.write_crystfel_geom(tmp_path / "a.geom", **KNOWN)
-    geom = replacement.AGIPD_1MGeometry.from_crystfel_geom(tmp_path / "a.geom")
-    assert geom.to_pyfai_detector().mask is None or not geom.to_pyfai_detector().mask.any()
-    assert geomlib.to_pyfai_detector(geom.geometry).mask.any()
+# -- Positions --------------------------------------------------------------------------
 
 
 def test_quadrants_off_the_plane():

@@ -413,7 +413,7 @@ def test_each_reads_what_the_other_writes(tmp_path, name, dims):
         np.testing.assert_allclose(vectors(mine), vectors(old), rtol=0, atol=1e-15)
         known = {k: v for k, v in mine.metadata["crystfel"].items() if k != "bad"}
         assert known == {
-            "data": "/entry_1/instrument_1/detector_1/data", "mask": None, "adu_per_eV": 0.01,
+            "data": "/entry_1/instrument_1/detector_1/data", "mask": "", "adu_per_eV": 0.01,
             "clen": 0.2, "photon_energy": 9e3,
         }  # fmt: skip
         if any(isinstance(axis, int) for axis in dims):

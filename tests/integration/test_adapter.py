@@ -446,3 +446,24 @@ def test_command_line_of_pyfai(tmp_path):
     centre = (angle * intensity)[near].sum() / intensity[near].sum()
     # Half a bin.
     assert centre == pytest.approx(3.0, abs=0.5 * (angle[1] - angle[0]))
+
+
+@pytest.mark.parametrize("name", ["AGIPD-500K", "DSSC-1M"])
+def test_corners_set_by_hand_go_before_the_geometry(name):
+    geom = geomlib.example_geometry(name)
+    detector, moved = (to_pyfai_detector(g) for g in (geom, geom.offset((1e-3, -2e-3, 4e-4))))
+    assert detector.IS_FLAT
+    detector.set_pixel_corners(moved.get_pixel_corners())
+    assert detector != to_pyfai_detector(geom)
+    assert not detector.IS_FLAT
+    assert "set by hand" in repr(detector)
+    # Float32 of at most 0.3 m; the mean of a hexagon's corners is its centre.
+    places = zip(detector.calc_cartesian_positions(), moved.calc_cartesian_positions(), strict=True)
+    for mine, theirs in places:
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=0.3 * 2**-24 + 1e-15)
+    detector.reset_pixel_corners()
+    assert detector == to_pyfai_detector(geom)
+    assert detector.IS_FLAT
+    for shape in ((1, 1), detector.get_pixel_corners().shape[:3]):
+        with pytest.raises(geomlib.GeometryError, match="corners must have shape"):
+            detector.set_pixel_corners(np.zeros(shape))

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly import assemble_data, dismantle_image
+from geomlib.assembly.inputs import module_labels
 from geomlib.assembly.onto import assemble_onto
 from geomlib.assembly.plan import make_plan
+from geomlib.detector import Detector
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -34,14 +36,33 @@ def prepared(geom: DetectorGeometryBase, data: Any) -> Any:
     Raises
     ------
     GeometryError
-        If it is labelled, and has no dimension ``module``.
+        If it is labelled, and has no dimension ``module`` or other modules.
     """
     data = geom._ensure_shape(data)
-    if is_labelled(data) and "module" not in data.dims:
-        raise GeometryError(f"labelled data must have a dimension 'module'; it has {data.dims}")
+    if is_labelled(data):
+        if "module" not in data.dims:
+            raise GeometryError(f"labelled data must have a dimension 'module'; it has {data.dims}")
+        _check_labels(geom.geometry.detector, data)
     if isinstance(data, np.ma.MaskedArray):
         return data.filled(np.nan if np.issubdtype(data.dtype, np.inexact) else 0)
     return data
+
+
+def _check_labels(detector: Detector, data: Any) -> None:
+    # In the words of EXtra-geom, for which programs may look.
+    pixels = detector.data_shape[1:]
+    if data.shape[-2:] != pixels:
+        raise GeometryError(
+            f"Wrong pixel dimensions for detector modules: {data.shape[-2:]}, not {pixels}"
+        )
+    try:
+        module_labels(data, detector)
+    except GeometryError as problem:
+        first = detector.first_module_label
+        last = first + detector.n_modules - 1
+        raise GeometryError(
+            f"module number labels should be in the range {first}-{last}: {problem}"
+        ) from None
 
 
 def thread_count(threadpool: Any) -> int | None:

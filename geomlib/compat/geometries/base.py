@@ -155,6 +155,8 @@ class DetectorGeometryBase:
         if "modules" in state:
             # Pickled by EXtra-geom itself.
             state = {key: state[key] for key in state if not key.startswith("_")}
+            # What the shape of the data depends on, before tiles are looked at.
+            self.__dict__.update({key: state[key] for key in state if key.endswith("_tiles")})
             self.__init__(  # type: ignore[misc]
                 state.pop("modules"), state.pop("filename"), state.pop("metadata")
             )

@@ -45,8 +45,8 @@ _ABSENT: Metadata = {
 _PANEL = re.compile(r"p(\d+)a(\d+)")
 _DIM_LINE = re.compile(r"^([^;=\n/]*/)?dim\d+ = (\S+)$", re.MULTILINE)
 _MOTOR_LINE = re.compile(r"^;XGEOM MOTOR[^\n]*\n", re.MULTILINE)
-#: What is a number, or a place in the data files.
-_NUMBERS = ("clen", "photon_energy")
+#: What is a number, or a place in the data files; and numbers to write in the place of texts.
+_NUMBERS = {"clen": 1.0, "photon_energy": 1e4}
 _AXES_COMMENT = re.compile(r"^; The axes of the data are .*$", re.MULTILINE)
 _AXIS_NAMES = {"%": "frame", "ss": "ss", "fs": "fs"}
 
@@ -148,7 +148,9 @@ def write(
     """Write a ``.geom`` file; see `DetectorGeometryBase.write_crystfel_geom`."""
     axes = _checked_dims(dims)
     for key in _NUMBERS:
-        if given[key] is not None and not isinstance(given[key], str):
+        if isinstance(given[key], str):
+            _check_text(key, given[key])
+        elif given[key] is not None:
             checks.number(key, given[key], positive=True)
     metadata = geom.metadata.get("crystfel", {})
     values = {
@@ -157,7 +159,8 @@ def write(
     # CrystFEL takes a place in the data files too, and energies with a unit.
     texts = {key: values[key] for key in _NUMBERS if isinstance(values[key], str)}
     # Numbers in their place for now, so that nobody is asked to fill them in.
-    geometry = _described(geom, values | dict.fromkeys(texts, 1.0), metadata.get("bad"), nquads)
+    numbers = {key: _NUMBERS[key] for key in texts}
+    geometry = _described(geom, values | numbers, metadata.get("bad"), nquads)
     adu = values["adu_per_eV"]
     layout = _layout(axes)
     if layout is not None:
@@ -210,16 +213,19 @@ def _known(value: Any) -> Any:
     return None if unknown else value
 
 
+def _check_text(key: str, value: str) -> None:
+    if not value.strip() or re.search(r"[\r\n;]", value):
+        raise GeometryError(f"{key} must be a number or a text of one line, not {value!r}")
+
+
 def _with_text(text: str, key: str, value: str) -> str:
     """Let a key that has a number have a text instead.
 
     Raises
     ------
     GeometryError
-        If the text has more than a line, or the file has the key for panels alone.
+        If the file has the key for panels alone.
     """
-    if not value.strip() or re.search(r"[\r\n;]", value):
-        raise GeometryError(f"{key} must be a number or a text of one line, not {value!r}")
     new, count = re.subn(
         # With the comment that geomlib puts behind a number, which would be wrong.
         rf"^({key}[ \t]*=[ \t]*)[^;\r\n]*?(?:  ; eV|  ; detector distance in metres)?"

@@ -166,7 +166,8 @@ class DSSC_1MGeometryCartesian(DetectorGeometryBase):  # noqa: N801
         """
         from condat_gridconv import hex2cart
 
-        values = np.asarray(data)
+        # It takes nothing else.
+        values = np.asarray(data, dtype=np.float64)
         if values.shape[-2:] != (128, 512):
             raise GeometryError(f"data must have shape (…, 128, 512), not {values.shape}")
         tiles = values.reshape(-1, 128, 2, 256).swapaxes(1, 2)

@@ -112,7 +112,12 @@ class GenericGeometry(DetectorGeometryBase):
         shape = (tile.ss_pixels, tile.fs_pixels)
         pitch = [float(np.linalg.norm(vector)) for vector in (tile.ss_vec, tile.fs_vec)]
         model = generic(
-            np.zeros((n, 3)), shape, (pitch[0], pitch[1]), tiles_per_module=n // n_modules
+            np.zeros((n, 3)),
+            shape,
+            (pitch[0], pitch[1]),
+            tiles_per_module=n // n_modules,
+            # As it was before; at first only a pickle of EXtra-geom knows.
+            stacked="fs" if getattr(self, "fs_tiles", 1) > 1 else "ss",
         )
         return model.detector
 

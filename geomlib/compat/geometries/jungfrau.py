@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import numpy.typing as npt
 
 from geomlib.compat.geometries.assembling import is_labelled
 from geomlib.compat.geometries.base import DetectorGeometryBase
@@ -34,13 +32,13 @@ class JUNGFRAUGeometry(DetectorGeometryBase):
     @classmethod
     def from_module_positions(
         cls,
-        offsets: npt.ArrayLike = ((0, 0),),
+        offsets: Iterable[Any] = ((0, 0),),
         orientations: Sequence[Sequence[int]] | None = None,
         asic_gap: float = 2,
         unit: float = PITCH,
     ) -> Self:
         """Build it from the low corner of each module; see `geomlib.detectors.jungfrau`."""
-        return cls(jungfrau(offsets, orientations, asic_gap=asic_gap, unit=unit))
+        return cls(jungfrau(list(offsets), orientations, asic_gap=asic_gap, unit=unit))
 
     @classmethod
     def example(cls, n_modules: int = 1) -> Self:
@@ -64,7 +62,10 @@ class JUNGFRAUGeometry(DetectorGeometryBase):
         return data[None]
 
     def inspect(
-        self, axis_units: str = "px", frontview: bool = True, module_names: Sequence[str] = ()
+        self,
+        axis_units: str = "px",
+        frontview: bool = True,
+        module_names: Iterable[object] | None = (),
     ) -> Axes:
         """Draw the tiles, with other names of modules if some are given."""
         from dataclasses import replace
@@ -72,7 +73,8 @@ class JUNGFRAUGeometry(DetectorGeometryBase):
         from geomlib.compat.geometries import pictures
 
         geometry = self.geometry
-        if len(module_names):
-            named = replace(geometry.detector, module_names=tuple(module_names))
+        names = tuple(map(str, () if module_names is None else module_names))
+        if names:
+            named = replace(geometry.detector, module_names=names)
             geometry = geometry.replace(detector=named)
         return pictures.inspect(self, geometry, axis_units, frontview)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -69,13 +69,13 @@ class LPD_MiniGeometry(LPDGeometryBase):  # noqa: N801
     @classmethod
     def from_module_positions(
         cls,
-        positions: npt.ArrayLike,
+        positions: Iterable[Any],
         rotations: Sequence[float] | None = None,
         asic_gap: float | None = None,
         unit: float = 1e-3,
     ) -> Self:
         """Build it from the corner of each module; see `geomlib.detectors.lpd_mini`."""
-        return cls(lpd_mini(positions, rotations, asic_gap=asic_gap, unit=unit))
+        return cls(lpd_mini(list(positions), rotations, asic_gap=asic_gap, unit=unit))
 
     @classmethod
     def example(cls, n_modules: int = 1) -> Self:

@@ -98,9 +98,8 @@ class LPDGeometry(GeometryFragment):
             quadrants[f"Q{number}"] = GeometryFragment(np.asarray(position) * unit, modules)
         return cls((0, 0), quadrants)
 
-    def _pixel(self, *path: str) -> NDArray:
-        """Pixel of the image, (x, y), at which something begins."""
-        _, centre = self._plotting_dimensions()
+    def _pixel(self, centre: NDArray, *path: str) -> NDArray:
+        """Pixel of the image, (x, y), at which something begins; the beam is at `centre`."""
         return np.asarray(self.find_offset(path) // self.pixel_size + centre, dtype=np.int64)
 
     def _plotting_dimensions(self) -> tuple[tuple[int, int], NDArray]:
@@ -121,7 +120,7 @@ class LPDGeometry(GeometryFragment):
         for module in range(16):
             tiles = splitChannelDataIntoTiles(data[..., module, :, :], clockwiseOrder=True)
             for number, tile in enumerate(tiles, start=1):
-                x, y = self._pixel(*self._module(module), f"T{number:02}")
+                x, y = self._pixel(centre, *self._module(module), f"T{number:02}")
                 box = out[..., y : y + _TILE[0], x : x + _TILE[1]]
                 box[...] = tile[..., ::-1, ::-1]
         return out, centre
@@ -149,11 +148,11 @@ class LPDGeometry(GeometryFragment):
         for module in range(16):
             path = self._module(module)
             for number in range(1, 17):
-                x, y = self._pixel(*path, f"T{number:02}").tolist()
+                x, y = self._pixel(centre, *path, f"T{number:02}").tolist()
                 ax.add_patch(Rectangle((x, y), _TILE[1], _TILE[0], facecolor="#cfe8cf"))
                 if number in (1, 8, 9):
                     ax.text(x, y, str(number), va="top")
-            x, y = self._pixel(*path).tolist()
+            x, y = self._pixel(centre, *path).tolist()
             ax.text(x, y, "".join(path), va="top", fontweight="bold")
         ax.plot(*centre, "k+", markersize=12)
         ax.set(xlim=(0, n_x), ylim=(n_y, 0), aspect="equal", title="LPD detector geometry")

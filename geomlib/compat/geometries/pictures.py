@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly import AssembledImage, assemble_data
+from geomlib.assembly.plan import make_plan
 from geomlib.errors import GeometryError
 from geomlib.geometry import Geometry
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from geomlib.compat.geometries.base import DetectorGeometryBase
 
+NDArray = npt.NDArray[Any]
 #: Colours span all but these percentiles at either end, as in EXtra-geom.
 _LOW, _HIGH = 2.0, 98.0
 
@@ -71,15 +73,26 @@ def plot_data(
     geom: DetectorGeometryBase, data: Any, view: View, interpolate: bool, imshow: dict[str, Any]
 ) -> Axes:
     """Draw one frame; see `DetectorGeometryBase.plot_data`."""
+    options = dict(imshow)
+    extent, aspect = options.pop("extent", None), options.pop("aspect", None)
+    if options.pop("origin", "lower") != "lower":
+        raise GeometryError("origin can only be 'lower': y grows upwards")
     if interpolate:
         image = _interpolated(geom, data)
     else:
         pixels, centre = geom.position_modules(data)
-        size_x, size_y = geom._pixel_shape.tolist()
-        image = AssembledImage(pixels, centre, (size_y, size_x), geom.geometry)
+        size = make_plan(geom.geometry, "snap", False).grid.pixel_size
+        image = AssembledImage(pixels, centre, size, geom.geometry)
     if image.data.ndim != 2:
         raise GeometryError(f"data must be one frame, (modules, ss, fs), not {np.shape(data)}")
-    return view.plot(image, **value_range(image.data, imshow))
+    ax = view.plot(image, **value_range(image.data, options))
+    if extent is not None:
+        left, right, low, high = extent
+        ax.images[-1].set_extent((left, right, low, high))
+        ax.set(xlim=(right, left) if view.front_view else (left, right), ylim=(low, high))
+    if aspect is not None:
+        ax.set_aspect(aspect)
+    return ax
 
 
 def _interpolated(geom: DetectorGeometryBase, data: Any) -> AssembledImage:
@@ -89,15 +102,27 @@ def _interpolated(geom: DetectorGeometryBase, data: Any) -> AssembledImage:
     return AssembledImage(pixels, centre + 0.5, (size_y, size_x), geom.geometry)
 
 
-def value_range(values: npt.NDArray[Any], imshow: dict[str, Any]) -> dict[str, Any]:
-    """Add the range of the colours to arguments that do not say it."""
-    known = imshow.get("norm") is not None or {"vmin", "vmax"} <= imshow.keys()
-    if known or values.dtype == np.bool_ or not np.isfinite(values).any():
-        return imshow
-    low, high = (float(v) for v in np.nanpercentile(values, (_LOW, _HIGH)))
-    limits = {"vmin": low, "vmax": high, **imshow}
+def value_range(values: NDArray, imshow: dict[str, Any]) -> dict[str, Any]:
+    """Add the range of the colours that EXtra-geom has to arguments that do not say it."""
+    norm, look = imshow.get("norm"), dict(imshow)
+    finite = values[np.isfinite(values)]
+    if values.dtype == np.bool_ or not finite.size:
+        return look
+    if norm is not None and not isinstance(norm, str):
+        norm.autoscale_None(finite)
+        return look
+    if norm is not None or {"vmin", "vmax"} <= look.keys():
+        # All of it, as matplotlib has it.
+        shown = finite[finite > 0] if norm == "log" and (finite > 0).any() else finite
+        low, high = float(shown.min()), float(shown.max())
+    else:
+        low, high = (float(v) for v in np.percentile(finite, (_LOW, _HIGH)))
+    limits = {
+        "vmin": low if look.get("vmin") is None else look["vmin"],
+        "vmax": high if look.get("vmax") is None else look["vmax"],
+    }
     # Where nearly all values are the same, geomlib finds a range.
-    return limits if limits["vmin"] < limits["vmax"] else imshow
+    return look | limits if limits["vmin"] != limits["vmax"] else look
 
 
 def inspect(
@@ -122,6 +147,11 @@ def plot_hexagons(
     expected = geom.expected_data_shape if module is None else geom.expected_data_shape[1:]
     if np.shape(data) != expected:
         raise GeometryError(f"data must have shape {expected}, not {np.shape(data)}")
+    if module is not None:
+        # Counted from the end if negative, as in a list.
+        module = range(geom.expected_data_shape[0])[module]
     frame = data if module is None else {module: data}
     image = assemble_data(frame, geom.geometry).compute()
+    # From the lowest value to the highest: there are limits, if they are not known yet.
+    look = value_range(image.data, look)
     return view.plot(image, hexagons=True, modules=module, **look)

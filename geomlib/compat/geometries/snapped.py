@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from geomlib.assembly.plan import make_plan
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -115,7 +117,9 @@ class SnappedGeometry:
 
 def snapped(geom: DetectorGeometryBase) -> SnappedGeometry:
     """Put the tiles of a geometry on the nearest whole pixels."""
-    modules = [[tile.snap(geom._pixel_shape) for tile in module] for module in geom.modules]
+    # Of the image, (x, y): hexagons that are turned lie on a grid that is turned.
+    pixel = np.array(make_plan(geom.geometry, "snap", False).grid.pixel_size[::-1])
+    modules = [[tile.snap(pixel) for tile in module] for module in geom.modules]
     centre = -np.min([t.corner_idx for module in modules for t in module], axis=0)
     moved = [[tile.offset(centre) for tile in module] for module in modules]
     return SnappedGeometry(moved, geom, centre)
