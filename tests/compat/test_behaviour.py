@@ -356,6 +356,27 @@ def test_square_pixels_of_dssc():
 # -- Positions --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"corner_coordinates": [[0, 0]]}, r"corner_coordinates must have shape \(modules, 3\)"),
+        ({"corner_coordinates": [[0, 0, 0], [1]]}, "corner_coordinates must be an array"),
+        ({"tile_gap": "x"}, "tile_gap must be a finite number, not 'x'"),
+        ({"tile_vec": [0, 1]}, r"tile_vec must have shape \(3,\), not \(2,\)"),
+        ({"ss_vec": "a"}, "ss_vec must be an array of real numbers"),
+        ({"ss_vec": [0, 2, 0]}, "must be perpendicular and of length 1"),
+        ({"pixel_size": "x"}, "pixel_size must be a positive, finite number"),
+        ({"n_tiles_per_module": 0}, "n_tiles_per_module must be a whole number"),
+        ({"slow_pixels": 1.5}, "whole numbers"),
+    ],
+    ids=str,
+)
+def test_descriptions_that_describe_nothing(wrong, message):
+    right = {"pixel_size": 1e-4, "slow_pixels": 40, "fast_pixels": 30}
+    with pytest.raises(GeometryError, match=message):
+        replacement.GenericGeometry.from_simple_description(**(right | wrong))
+
+
 def test_quadrants_off_the_plane():
     quads = [(x, y, 5) for x, y in QUADS_AGIPD]
     geom = replacement.AGIPD_1MGeometry.from_quad_positions(quads)

@@ -93,6 +93,13 @@ def test_places_and_units_in_place_of_numbers(tmp_path):
     assert length.startswith("clen = /other ")
 
 
+def test_a_region_of_which_something_is_missing(tmp_path):
+    agipd = EXAMPLES["AGIPD-1M"](replacement)
+    agipd.metadata["crystfel"] = {"bad": {"bad_a": {"panel": "p0a0"}}}
+    with pytest.raises(GeometryError, match=r"bad region 'bad_a' .* has no 'is_fsss'"):
+        agipd.write_crystfel_geom(tmp_path / "a.geom", **KNOWN)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

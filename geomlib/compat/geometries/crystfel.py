@@ -199,7 +199,7 @@ def _described(
         changes["bad_regions"] = [
             regions[name]
             if repr(entry) == repr(before.get(name))
-            else _region(geometry, name, entry)
+            else _checked_region(geometry, name, entry)
             for name, entry in wanted.items()
         ]
     if nquads is not None:
@@ -244,6 +244,15 @@ def _with_motors(text: str, geometry: Geometry, positions: NDArray) -> str:
     if geometry.motor_positions is not None and np.array_equal(geometry.motor_positions, positions):
         return text
     return motors_to_geom(positions) + _MOTOR_LINE.sub("", text)
+
+
+def _checked_region(geometry: Geometry, name: str, entry: Mapping[str, Any]) -> BadRegion:
+    try:
+        return _region(geometry, name, entry)
+    except KeyError as missing:
+        raise GeometryError(
+            f"bad region {name!r} of metadata['crystfel'] has no {missing}"
+        ) from None
 
 
 def _region(geometry: Geometry, name: str, entry: Mapping[str, Any]) -> BadRegion:

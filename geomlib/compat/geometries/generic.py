@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from geomlib import checks
 from geomlib.compat.geometries.base import DetectorGeometryBase
 from geomlib.compat.geometries.fragment import Modules
 from geomlib.detector import Detector
@@ -81,19 +82,26 @@ class GenericGeometry(DetectorGeometryBase):
         GeometryError
             If the directions are not as described, or a number is wrong.
         """
-        ss, fs = np.asarray(ss_vec, float), np.asarray(fs_vec, float)
-        along = ss if tile_vec is None else np.asarray(tile_vec, float)
+        ss, fs = checks.array("ss_vec", ss_vec, (3,)), checks.array("fs_vec", fs_vec, (3,))
+        along = ss if tile_vec is None else checks.array("tile_vec", tile_vec, (3,))
+        corners = np.atleast_2d(checks.numbers("corner_coordinates", corner_coordinates))
+        if corners.shape[1:] != (3,):
+            raise GeometryError(
+                f"corner_coordinates must have shape (modules, 3), not {corners.shape}"
+            )
+        checks.number("pixel_size", pixel_size, positive=True)
+        checks.integer("n_tiles_per_module", n_tiles_per_module, 1)
+        gap = pixel_size if tile_gap is None else checks.number("tile_gap", tile_gap)
         if abs(ss @ fs) > 1e-9 or not np.allclose((ss @ ss, fs @ fs), 1, rtol=1e-9):
             raise GeometryError(
                 "ss_vec and fs_vec must be perpendicular and of length 1, "
                 f"not {ss.tolist()} and {fs.tolist()}"
             )
         size = abs((fs * fast_pixels + ss * slow_pixels) @ along) * pixel_size
-        step = size + (pixel_size if tile_gap is None else tile_gap)
-        corners = np.atleast_2d(np.asarray(corner_coordinates, float))[:, np.newaxis]
+        step = size + gap
         numbers = np.arange(n_tiles_per_module)[:, np.newaxis]
         geometry = generic(
-            (corners + along * numbers * step).reshape(-1, 3),
+            (corners[:, np.newaxis] + along * numbers * step).reshape(-1, 3),
             (slow_pixels, fast_pixels),
             pixel_size,
             ss=ss,
