@@ -27,6 +27,7 @@ import numpy.typing as npt
 from geomlib import checks
 from geomlib.detector import Detector, FloatArray, IntArray
 from geomlib.errors import GeometryFileError, warn
+from geomlib.fixed_text import fixed
 from geomlib.formats import hdf5
 from geomlib.formats.experiment import warn_about_beam
 from geomlib.formats.layout import LAYOUT_KEY, geometry_of_tiles, layout_text, wanted_detectors
@@ -398,8 +399,8 @@ def write_cxi(geometry: Geometry, path: str | PathLike[str]) -> None:
         for name in ("data", "module_identifier"):
             if hdf5.has(group, name):
                 data[name] = group[name]
-        group["description"] = hdf5.fixed(detector.name)
-        group[LAYOUT_KEY] = hdf5.fixed(layout_text(detector))
+        group["description"] = fixed(detector.name)
+        group[LAYOUT_KEY] = fixed(layout_text(detector))
 
 
 def _write_detector(geometry: Geometry, group: h5py.Group) -> None:
@@ -416,7 +417,7 @@ def _write_detector(geometry: Geometry, group: h5py.Group) -> None:
         group[_CORNERS], group[_BASIS] = corners[0], basis[0]
         group.create_dataset("data", shape[1:], dtype="f4")
     else:
-        group["module_identifier"] = np.array([hdf5.fixed(name) for name in detector.tile_names])
+        group["module_identifier"] = np.array([fixed(name) for name in detector.tile_names])
         group[_CORNERS], group[_BASIS] = corners, basis
         group.create_dataset("data", shape, dtype="f4")
         axes = {_CORNERS: "coordinate", _BASIS: "dimension:coordinate", "data": "y:x"}

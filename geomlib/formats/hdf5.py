@@ -415,11 +415,3 @@ def new_group(parent: h5py.Group, name: str, nx_class: str | None = None) -> h5p
     if nx_class is not None:
         made.attrs["NX_class"] = nx_class
     return made
-
-
-def fixed(text: str) -> np.bytes_:
-    """Return a text of fixed length for a dataset or attribute.
-
-    What UTF-8 cannot hold is written as JSON has it.
-    """
-    return np.bytes_(text.encode("utf-8", "backslashreplace"))

@@ -18,6 +18,7 @@ from geomlib import checks
 from geomlib.coordinates import BoolArray
 from geomlib.detector import Detector, FloatArray, tile_map
 from geomlib.errors import GeometryError
+from geomlib.fixed_text import fixed
 from geomlib.formats import hdf5
 from geomlib.formats.directions import lengths_and_directions
 from geomlib.formats.experiment import needed_distance, needed_photon_energy, warn_about_beam
@@ -119,7 +120,7 @@ def write_nxmx(
         _quantity(group, "distance", distance, "m")
         group["sensor_material"] = sensor_material
         _quantity(group, "sensor_thickness", thickness, "m")
-        group["description"] = hdf5.fixed(geometry.detector.name)
+        group["description"] = fixed(geometry.detector.name)
         group["depends_on"] = f"{_AXES}/rail"
         _write_tiles(group, geometry, distance)
         _write_mask(group, mask_name, geometry)
@@ -162,8 +163,8 @@ def _write_tiles(group: h5py.Group, geometry: Geometry, distance: float) -> None
                 part, f"{direction}_pixel_direction", length[tile], vector[tile], f"{_AXES}/{name}"
             )
     notes = hdf5.new_group(group, NOTES, "NXcollection")
-    notes[LAYOUT_KEY] = hdf5.fixed(layout_text(detector))
-    notes[TILE_ORDER] = hdf5.fixed(" ".join(names))
+    notes[LAYOUT_KEY] = fixed(layout_text(detector))
+    notes[TILE_ORDER] = fixed(" ".join(names))
 
 
 def _write_frames(axes: h5py.Group, detector: Detector) -> dict[int, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from geomlib import checks
 from geomlib.detector import FloatArray
 from geomlib.errors import GeometryError
+from geomlib.fixed_text import fixed
 from geomlib.formats import hdf5
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
 from geomlib.formats.pixel_map import METRES_BELOW, check_options
@@ -129,4 +130,4 @@ def _write_notes(
     for name, value in numbers.items():
         if value is not None:
             file.attrs[name] = value
-    file[LAYOUT_KEY] = hdf5.fixed(layout_text(geometry.detector))
+    file[LAYOUT_KEY] = fixed(layout_text(geometry.detector))

@@ -26,6 +26,7 @@ from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 from geomlib import coordinates
 from geomlib.detector import tile_map
 from geomlib.errors import GeometryError
+from geomlib.fixed_text import fixed
 from geomlib.formats import hdf5
 from geomlib.formats.layout import LAYOUT_KEY, layout_text
 from geomlib.geometry import Geometry
@@ -386,7 +387,7 @@ def write_nexus(detector: GeomlibDetector, file: h5py.File) -> None:
             group["sensor_thickness"] = detector.sensor.thickness
             group["sensor_thickness"].attrs["unit"] = "m"
     if detector.geometry is not None:
-        group[LAYOUT_KEY] = hdf5.fixed(layout_text(detector.geometry.detector))
+        group[LAYOUT_KEY] = fixed(layout_text(detector.geometry.detector))
 
 
 def _packed(group: h5py.Group, name: str, values: NDArray) -> h5py.Dataset:

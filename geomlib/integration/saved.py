@@ -16,6 +16,7 @@ from geomlib.assembly.inputs import check_geometry
 from geomlib.assembly.split import geometry_digest
 from geomlib.atomic import replacing
 from geomlib.errors import GeometryError, GeometryFileError, system_error, warn
+from geomlib.fixed_text import fixed, fixed_attribute
 from geomlib.geometry import Geometry
 from geomlib.integration.operator import Operator, Request
 from geomlib.integration.options import Binning, check_binning, check_settings
@@ -45,9 +46,9 @@ def save_integrator(integrator: StackIntegrator, path: str | os.PathLike[str]) -
         "own": asdict(integrator.settings),
     }
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"], file.attrs["version"] = _FORMAT, _VERSION
-        file.attrs["geometry"] = _digest(integrator.geometry)
-        file.attrs["options"] = json.dumps(about)
+        file.attrs["format"], file.attrs["version"] = fixed(_FORMAT), _VERSION
+        file.attrs["geometry"] = fixed(_digest(integrator.geometry))
+        file.attrs["options"] = fixed(json.dumps(about))
         for name, dtype in _DTYPES.items():
             file.create_dataset(name, data=getattr(operator.entries, name).astype(dtype))
         file.create_dataset("radial", data=operator.radial)
@@ -82,19 +83,19 @@ def load_integrator(
 def _read(
     cls: type[Class], file: h5py.File, path: str, geometry: Geometry, threads: int | None
 ) -> Class:
-    found = (file.attrs.get("format"), file.attrs.get("version"))
+    found = (fixed_attribute(file, "format"), file.attrs.get("version"))
     if found != (_FORMAT, _VERSION):
         raise GeometryFileError(
             f"is no integrator that this version of geomlib can read: it says format {found[0]!r}, "
             f"version {found[1]}; expected {_FORMAT!r}, version {_VERSION}",
             path=path,
         )
-    if file.attrs["geometry"] != _digest(geometry):
+    if fixed_attribute(file, "geometry") != _digest(geometry):
         raise GeometryError(
             f"{path} was worked out for another geometry than this of {geometry.detector.name}: "
             "another detector, one whose tiles lie elsewhere, or with other bad regions"
         )
-    about = json.loads(file.attrs["options"])
+    about = json.loads(fixed_attribute(file, "options") or "")
     _check_beam(geometry, about["request"], path)
     binning = _binning(about["binning"])
     entries = _read_entries(file, geometry, binning, path)

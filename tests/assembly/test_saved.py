@@ -70,6 +70,7 @@ def with_number(index, number):
         ("starts", with_number(5, 10**6), r"\[starts\]: does not fit"),
         ("starts", with_number(0, -7), r"\[starts\]: does not fit"),
         ("starts", with_number(-1, 2**30), "does not fit"),
+        ("starts", with_number(slice(1, 4), (2**31 - 1, -(2**31), 0)), r"\[starts\]: does not fit"),
         ("starts", lambda a: a[:-1], r"\[starts\]: has shape"),
         ("areas", with_number(0, np.nan), r"\[areas\]: does not fit"),
         ("areas", with_number(0, -0.5), r"\[areas\]: does not fit"),
@@ -88,9 +89,11 @@ def test_damaged_numbers(path, name, function, message):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("format", "other", "it says format 'other'"),
+        ("format", np.bytes_("other"), "it says format 'other'"),
         ("version", 99, "version 99; expected"),
+        ("format", "geomlib split plan", "it says format None"),
         ("geometry", 5, r"\[geometry\]"),
+        ("geometry", "a" * 64, r"\[geometry\]"),
         ("shape", (-1, 5), "shape must be 2 whole numbers"),
         ("shape", (2**31, 2**31), "expected up to"),
         ("centre", (np.nan, 0), "centre"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.fixed_text import fixed
 from geomlib.formats import hdf5
 from geomlib.formats.cxi import is_cxi
 from geomlib.formats.dragonfly import is_dragonfly
@@ -160,7 +161,7 @@ def test_groups_are_found_by_class(path):
 @pytest.mark.parametrize("text", ["one", "", "µ\u2028", "a\0b", "\ud800"])
 def test_notes_there_and_back(text, path):
     with h5py.File(path, "w") as file:
-        file["a"] = hdf5.fixed(text)
+        file["a"] = fixed(text)
         assert file["a"].dtype.kind == "S"
         # As JSON has it, for notes are JSON.
         assert hdf5.note(file, "a") == text.replace("\ud800", "\\ud800")

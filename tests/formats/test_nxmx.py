@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from geomlib.detectors import example_geometry
 from geomlib.errors import GeometryError, GeometryFileError, GeometryWarning
+from geomlib.fixed_text import fixed
 from geomlib.formats import hdf5
 from geomlib.formats.nxmx import is_nxmx, read_nxmx
 from geomlib.formats.nxmx_write import legal_names, write_nxmx
@@ -485,8 +486,8 @@ def test_detector_without_modules(path):
 def test_note_that_does_not_fit(path):
     def change(file):
         del file[f"{DETECTOR}/geomlib/geomlib_layout"], file[f"{DETECTOR}/geomlib/tiles"]
-        file[f"{DETECTOR}/geomlib/geomlib_layout"] = hdf5.fixed('{"detector": "AGIPD-1M"}')
-        file[f"{DETECTOR}/geomlib/tiles"] = hdf5.fixed("a b")
+        file[f"{DETECTOR}/geomlib/geomlib_layout"] = fixed('{"detector": "AGIPD-1M"}')
+        file[f"{DETECTOR}/geomlib/tiles"] = fixed("a b")
 
     with pytest.warns(GeometryWarning, match="note on the layout"):
         assert read_nxmx(edited(path, change)).detector == example_geometry("pnCCD").detector

@@ -78,10 +78,10 @@ def test_starts_that_would_wrap_around_are_found(tmp_path):
         StackIntegrator(geometry, 25).save(path)
         with h5py.File(path, "r+") as file:
             name = options.partition(":")[0]
-            about = file.attrs["options"]
+            about = file.attrs["options"].decode()
             start = about.index(name)
             end = min(i for i in (about.find(",", start), about.find("}", start)) if i > 0)
-            file.attrs["options"] = about[:start] + options + about[end:]
+            file.attrs["options"] = np.bytes_(about[:start] + options + about[end:])
         with pytest.raises(GeometryError, match=name.strip('"')):
             StackIntegrator.load(path, geometry)
     StackIntegrator(geometry, 25).save(path)
@@ -111,6 +111,6 @@ def test_damage_is_found(tmp_path):
     with pytest.raises(GeometryFileError, match=r"norms.*must be a list of float32"):
         StackIntegrator.load(path, geometry)
     with h5py.File(path, "w") as file:
-        file.attrs["format"] = "something else"
+        file.attrs["format"] = np.bytes_("something else")
     with pytest.raises(GeometryFileError, match="says format 'something else'"):
         StackIntegrator.load(path, geometry)
