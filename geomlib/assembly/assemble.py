@@ -180,8 +180,9 @@ def assemble_data(
     )  # fmt: skip
     if reduce is not None:
         check_gain_axis(stack.frames, stack.dtype, geometry.detector)
-        stack = reduce_stack(stack, reduce, treatment, threads)
-        treatment = None if fill is None else without_value(stack, geometry.detector)
+        stack, blank = reduce_stack(stack, reduce, treatment, threads)
+        certain = fill is None and stack.dtype.kind == "f"
+        treatment = None if certain else without_value(stack, blank, geometry.detector)
     wanted = _image_dtype(stack, kind, _floating(how, binning, treatment), given)
     value = fill_value(fill, wanted)
     used = whole if region is None else crop_plan(whole, region)

@@ -121,10 +121,13 @@ class BlockReduction:
         """
         modules = self.result()
         given: dict[str, Any] = {k: v for k, v in options.items() if k not in _DONE}
-        if given.get("fill") is not None:
-            # What has no value looks alike, be it a pixel or a module.
+        floating = all(module.dtype.kind == "f" for module in modules.values())
+        if given.get("fill") is not None or not floating:
+            # What has no value looks alike, be it a pixel or a module; whole numbers do not tell.
             mask = np.zeros(geometry.data_shape, dtype=np.bool_)
+            for numbers, reduction in self._parts.items():
+                mask[list(numbers)] = reduction.blank()
             for number, module in modules.items():
-                mask[number] = np.isnan(module)
+                mask[number] |= np.isnan(module)
             given["mask"] = mask if mask.any() else None
         return assemble_data(modules, geometry, out=out, present=self.present, **given)

@@ -35,13 +35,13 @@ def check_dtype(dtype: npt.DTypeLike, name: str, expected: str = PLAIN_NUMBERS) 
         If it is anything else.
     """
     try:
-        kind = np.dtype(dtype)
+        kind = np.dtype(dtype).newbyteorder("=")
     except TypeError:
         raise GeometryError(f"{name} is {dtype!r}, which numpy does not know as a dtype") from None
     numbers = kind.kind in "biuf" and kind.itemsize <= 8
     if not (numbers or kind in (np.complex64, np.complex128)):
         raise GeometryError(f"{name} must be {expected}, not {kind}")
-    return kind.newbyteorder("=")
+    return kind
 
 
 def fill_value(fill: float | None, dtype: np.dtype[Any]) -> Any:

@@ -135,6 +135,9 @@ def _assemble_one(
         image = reduction.assemble(geometry, options, out if direct else None)
     else:
         _, values, own = read_block(source, option_cutter(options, (), geometry.detector), ())
+        if isinstance(values, np.ndarray):
+            # There are no smaller blocks of one frame in which to do so.
+            values = values.astype(values.dtype.newbyteorder("="), copy=False)
         image = assemble_data(values, geometry, out=out if direct else None, **own)
     if out is None or direct:
         return image

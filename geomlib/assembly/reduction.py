@@ -177,6 +177,17 @@ class Reduction:
         reduction._state = {n: np.ascontiguousarray(a).reshape(size) for n, a in state.items()}
         return reduction
 
+    def blank(self) -> NDArray:
+        """Mark the pixels that have no value, shape (…): NaN, or 0 where numbers are whole.
+
+        Raises
+        ------
+        GeometryError
+            If no frame was added.
+        """
+        state, _ = self.state()
+        return state["count"] == 0 if "count" in state else np.isnan(state["best"])
+
     def result(self) -> NDArray:
         """Return the reduced frame, shape (…).
 
@@ -205,7 +216,7 @@ class Reduction:
 
 def reduce_stack(
     stack: Stack, how: How, treatment: Treatment | None = None, threads: int | None = None
-) -> Stack:
+) -> tuple[Stack, Parts]:
     """Reduce the leading axes of a stack to none.
 
     Parameters
@@ -221,8 +232,10 @@ def reduce_stack(
 
     Returns
     -------
-    Stack
+    stack : Stack
         Without the modules that are in no frame: whole numbers could not say so. It may be empty.
+    blank : list of (ndarray of bool, tuple of int)
+        For whole numbers with a mask: pixels without a single value, and whose modules they are.
 
     Raises
     ------
@@ -230,13 +243,16 @@ def reduce_stack(
         If `how` or `threads` is something else, there are no frames, or they are complex.
     """
     parts: Parts = []
+    blank: Parts = []
     for data, numbers in stack.parts:
         reduction = Reduction(how, threads=threads)
         own = None if treatment is None else treatment.of_modules(numbers)
         for block, treated in joined_frames(data, stack.frames, own):
             reduction.add(block, treatment=treated)
         parts.append((reduction.result(), numbers))
-    return Stack(tuple(_seen(parts, treatment)), (), parts[0][0].dtype)
+        if own is not None and own.mask is not None and parts[-1][0].dtype.kind != "f":
+            blank.append((reduction.blank(), numbers))
+    return Stack(tuple(_seen(parts, treatment)), (), parts[0][0].dtype), blank
 
 
 def _seen(parts: Parts, treatment: Treatment | None) -> Parts:
@@ -257,16 +273,17 @@ def _seen(parts: Parts, treatment: Treatment | None) -> Parts:
     return left
 
 
-def without_value(stack: Stack, detector: Detector) -> Treatment | None:
-    """Return a mask of the pixels of a reduced stack that are NaN; None if there are none.
+def without_value(stack: Stack, blank: Parts, detector: Detector) -> Treatment | None:
+    """Return a mask of the pixels of a reduced stack that have no value; None if there are none.
 
-    With it these pixels look like all others that have no value, in any kind of image.
+    With it these pixels look like all others that have none, in any kind of image. They are NaN, or
+    `blank`, as `reduce_stack` returns it.
     """
-    if stack.dtype.kind != "f":
-        return None
     mask = np.zeros(detector.data_shape, dtype=np.uint8)
-    for data, numbers in stack.parts:
-        mask[list(numbers)] = np.isnan(data)
+    if stack.dtype.kind == "f":
+        blank = [(np.isnan(data), numbers) for data, numbers in stack.parts]
+    for pixels, numbers in blank:
+        mask[list(numbers)] = pixels
     return Treatment(mask=mask, bits=1) if mask.any() else None
 
 

@@ -17,7 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from geomlib.assembly.fill import check_dtype
-from geomlib.assembly.inputs import Axes, as_stack, module_arrays, plain_array, to_modules
+from geomlib.assembly.inputs import (
+    Axes,
+    as_stack,
+    is_labelled,
+    module_arrays,
+    plain_array,
+    to_modules,
+)
 from geomlib.assembly.not_data import is_instance
 from geomlib.detector import Detector, IntArray
 from geomlib.errors import GeometryError
@@ -228,6 +235,11 @@ def as_source(data: Any, detector: Detector, axes: Axes | None = None) -> Source
         return _frame_stack_source(data, detector)
     if detector_data:
         return _key_data_source(data, detector)
+    if is_labelled(data):
+        # In memory: labels say what is what, and then the order is that of all other data.
+        parts = as_stack(data, detector, axes).parts
+        data = {n: array[..., i, :, :] for array, held in parts for i, n in enumerate(held)}
+        axes = None
     modules = module_arrays(data, detector, axes)
     if modules is not None:
         readers = {number: _reader(value) for number, value in modules.items()}

@@ -193,6 +193,21 @@ def _same_lines(tiles, a, b, slow):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _together(tiles, first, last, slow):  # type: ignore[no-untyped-def]
+    """Say whether a tile shares lines with those before it, and lies on none of them.
+
+    Of tiles that overlap the later one has to be on top, whole.
+    """
+    if not _same_lines(tiles, first, last, slow):
+        return False
+    for k in range(first, last):
+        rows = tiles[k, TOP] < tiles[last, BOTTOM] and tiles[last, TOP] < tiles[k, BOTTOM]
+        if rows and tiles[k, LEFT] < tiles[last, RIGHT] and tiles[last, LEFT] < tiles[k, RIGHT]:
+            return False
+    return True
+
+
+@kernel
 def _copy_tiles(  # type: ignore[no-untyped-def]
     given, modules, frame, steps, tiles, wanted, image, image_steps, low, high
 ):
@@ -208,7 +223,7 @@ def _copy_tiles(  # type: ignore[no-untyped-def]
         # Tiles whose rows are lines of memory may share these lines.
         upright = abs(up) >= abs(along)
         end = t
-        while end < len(tiles) and (end == t or (upright and _same_lines(tiles, t, end, slow))):
+        while end < len(tiles) and (end == t or (upright and _together(tiles, t, end, slow))):
             first, last = max(tiles[end, TOP], low), min(tiles[end, BOTTOM], high)
             source = modules[tiles[end, MODULE]] + frame * frame_in
             source += tiles[end, SS] * ss_in + tiles[end, FS] * fs_in

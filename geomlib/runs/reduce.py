@@ -260,9 +260,9 @@ class ReduceJob(Job):
         if self.geometry is None:
             return modules
         options = dict(self.image_options)
-        if options.get("fill") is not None and modules.dtype.kind == "f":
-            # What has no value looks alike, be it a pixel or a module.
-            options["mask"] = np.isnan(modules)
+        if options.get("fill") is not None or modules.dtype.kind != "f":
+            # What has no value looks alike, be it a pixel or a module; whole numbers do not tell.
+            options["mask"] = np.isnan(modules) | reduction.blank()
         return assemble_data(modules, self.geometry, present=present, threads=1, **options)
 
     def compute(self, block: Unit, threads: int, put: Put, tick: Tick) -> dict[str, NDArray]:
