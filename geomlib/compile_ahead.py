@@ -143,8 +143,11 @@ def _several(given: Any, name: str) -> tuple[Any, ...]:
 
 def _real(dtype: npt.DTypeLike) -> np.dtype[Any]:
     kind = check_dtype(dtype, "dtype")
-    if kind.kind == "c":
-        raise GeometryError(f"dtype must be of real numbers, not {kind}: no loop is compiled")
+    if kind.kind == "c" or kind == np.float16:
+        raise GeometryError(
+            f"dtype must be of real numbers of 32 or 64 bits, or whole, not {kind}: no loop is "
+            "compiled for it alone"
+        )
     return kind
 
 
