@@ -79,7 +79,7 @@ def check(data, how, treatment=None, stack=None, threads=None):
     frames = data.shape[:-3]
     stack = stack or as_stack(data, DETECTOR)
     checked = check_treatment(frames, DETECTOR, data.dtype, **treatment)
-    ((found, numbers),) = reduce_stack(stack, how, checked, threads).parts
+    ((found, numbers),) = reduce_stack(stack, how, checked, threads)[0].parts
     axes = tuple(range(len(frames)))
     expected = by_numpy(data, how, axes, treatment)
     assert found.dtype == expected.dtype.newbyteorder("=")
@@ -239,12 +239,12 @@ def test_dict_of_modules(axes):
     rng = np.random.default_rng(1)
     given = {"mask": rng.random((6, *SHAPE)) < 0.3, "present": rng.random((6, 5)) < 0.5}
     treatment = check_treatment((2, 6), DETECTOR, "f4", **given, gain=np.arange(5)[:, None, None])
-    ((whole, _),) = reduce_stack(as_stack(data, DETECTOR), "mean", treatment).parts
+    ((whole, _),) = reduce_stack(as_stack(data, DETECTOR), "mean", treatment)[0].parts
     some = {m: data[:, :, m] for m in (4, 1, 2)}
     if axes:
         some = {m: np.moveaxis(a, 1, -1).swapaxes(1, 2).copy() for m, a in some.items()}
     stack = as_stack(some, DETECTOR, axes)
-    reduced = reduce_stack(stack, "mean", treatment)
+    reduced, _ = reduce_stack(stack, "mean", treatment)
     assert [numbers for _, numbers in reduced.parts] == [(1,), (2,), (4,)]
     assert reduced.frames == ()
     assert reduced.dtype == np.float32
@@ -270,7 +270,7 @@ def test_a_missing_module_is_never_looked_at():
 def test_a_single_frame_without_an_axis():
     data = random_stack((), "f4")
     for how in HOWS:
-        ((found, _),) = reduce_stack(as_stack(data, DETECTOR), how).parts
+        ((found, _),) = reduce_stack(as_stack(data, DETECTOR), how)[0].parts
         np.testing.assert_array_equal(found, np.zeros(SHAPE) + 0 * data if how == "std" else data)
 
 
@@ -294,7 +294,7 @@ def test_sums_of_whole_numbers_do_not_overflow():
 def test_means_of_many_frames_in_single_precision(n):
     detector = geomlib.Detector("line", (1, 1, 3), [(0, 0, 1, 0, 3)], (1e-4, 1e-4))
     data = np.broadcast_to(np.array([0.1, 1e7, 1e-30], "f4"), (n, 1, 1, 3)).copy()
-    ((found, _),) = reduce_stack(as_stack(data, detector), "mean").parts
+    ((found, _),) = reduce_stack(as_stack(data, detector), "mean")[0].parts
     np.testing.assert_array_equal(found, data[0])
 
 
@@ -339,7 +339,7 @@ def test_infinities_are_values():
 
 
 def reduced(data, how):
-    return reduce_stack(as_stack(data, DETECTOR), how).parts[0][0]
+    return reduce_stack(as_stack(data, DETECTOR), how)[0].parts[0][0]
 
 
 @pytest.mark.jit
@@ -356,7 +356,7 @@ def test_the_same_bytes_on_any_number_of_threads(how, order):
         (13,), geometry.detector, "f4", dark=rng.random(geometry.data_shape)
     )
     stack = as_stack(data, geometry.detector)
-    found = [reduce_stack(stack, how, treatment, n).parts[0][0].tobytes() for n in (1, 2, 8)]
+    found = [reduce_stack(stack, how, treatment, n)[0].parts[0][0].tobytes() for n in (1, 2, 8)]
     assert found[0] == found[1] == found[2]
 
 
